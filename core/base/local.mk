@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+noinst_LTLIBRARIES += core/libbase.la
+core_libbase_la_SOURCES = core/base/base.h \
+	core/base/buf.c core/base/buf.h \
+	core/base/clock.c core/base/clock.h \
+	core/base/file.c core/base/file.h \
+	core/base/log.c core/base/log.h \
+	core/base/loop.c core/base/loop.h \
+	core/base/map.c core/base/map.h \
+	core/base/utf8.c core/base/utf8.h
+core_libbase_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+core_libbase_la_LIBADD = $(EVENT_LIBS) -lpthread

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+# Headers keep their place below $(includedir): include/chela/x.h -> chela/x.h.
+chelaincludedir = $(includedir)/chela
+dist_chelainclude_DATA = include/chela/plugin.h
+chelaservicesdir = $(includedir)/chela/services
+dist_chelaservices_DATA = include/chela/services/http.h \
+	include/chela/services/model.h
