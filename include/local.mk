@@ -5,6 +5,9 @@ dist_chelainclude_DATA = include/chela/plugin.h
 chelaservicesdir = $(includedir)/chela/services
 dist_chelaservices_DATA = include/chela/services/http.h \
 	include/chela/services/model.h \
+	include/chela/services/agents.h \
+	include/chela/services/channel.h \
+	include/chela/services/commands.h \
 	include/chela/services/state.h \
 	include/chela/services/plugins.h \
 	include/chela/services/hello.h
