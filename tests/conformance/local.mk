@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: MIT
+# The official clients against chelad; needs npm, so it is not part of check.
+EXTRA_DIST += tests/conformance/package.json \
+	tests/conformance/package-lock.json \
+	tests/conformance/run \
+	tests/conformance/openclaw/package.json \
+	tests/conformance/openclaw/package-lock.json
+
+conformance: all
+	$(srcdir)/tests/conformance/run --npm-dir $(builddir)/npm $(builddir)
+.PHONY: conformance
