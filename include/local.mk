@@ -10,4 +10,6 @@ dist_chelaservices_DATA = include/chela/services/http.h \
 	include/chela/services/commands.h \
 	include/chela/services/state.h \
 	include/chela/services/plugins.h \
-	include/chela/services/hello.h
+	include/chela/services/hello.h \
+	include/chela/services/sessions.h \
+	include/chela/services/agent.h
