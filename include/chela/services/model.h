@@ -127,6 +127,12 @@ struct chela_models_1 {
 		    struct chela_model_ref *ret_ref, const char **ret_why);
 	/* 1 when a model other than the built-in one is configured. */
 	int	(*configured)(void);
+	/*
+	 * Gives the rows that models.list has for an agent (NULL: the default
+	 * one), as far as they are known now.
+	 */
+	int	(*list)(const char *agent_id,
+		    struct json_object **ret_models);
 };
 
 #endif
