@@ -477,11 +477,15 @@ model_known(const struct provider *p, const char *model)
 	    provider_model(p, model) != NULL || catalogue_has(p->id, model));
 }
 
-static int
-resolve_fail(int r, const char **ret_why, const char *fmt, const char *what)
+static int CHELA_PRINTF(3, 4)
+resolve_fail(int r, const char **ret_why, const char *fmt, ...)
 {
+	va_list	 ap;
+
 	if (ret_why != NULL) {
-		(void)snprintf(models.why, sizeof models.why, fmt, what);
+		va_start(ap, fmt);
+		(void)vsnprintf(models.why, sizeof models.why, fmt, ap);
+		va_end(ap);
 		*ret_why = models.why;
 	}
 	return (r);
