@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: MIT
+
+# core/json
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_scan
+TESTS += tests/unit/test_scan
+endif
+tests_unit_test_scan_SOURCES = tests/unit/test_scan.c tests/unit/cu.h
+tests_unit_test_scan_LDADD = core/libjson.la core/libbase.la $(JSON_LIBS) \
+	$(CUNIT_LIBS)
