@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: MIT
 # The official clients against chelad; needs npm, so it is not part of check.
 EXTRA_DIST += tests/conformance/package.json \
+	tests/conformance/lib.mjs \
+	tests/conformance/official.mjs \
+	tests/conformance/methods.json \
+	tests/conformance/differences.json \
+	tests/conformance/test_client.mjs \
+	tests/conformance/test_params.mjs \
 	tests/conformance/package-lock.json \
 	tests/conformance/run \
 	tests/conformance/openclaw/package.json \
