@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* Snapshots: from a file or a text to values. */
+#include "core/config/config_priv.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/config/json5.h"
+
+struct conf *
+conf_ref(struct conf *c)
+{
+	c->n_refs++;
+	return (c);
+}
+
+struct conf *
+conf_unref(struct conf *c)
+{
+	if (c == NULL || --c->n_refs > 0)
+		return (NULL);
+	json_object_put(c->config);
+	json_object_put(c->resolved);
+	json_object_put(c->parsed);
+	(void)conf_schema_unref(c->schema);
+	if (c->text != NULL)
+		explicit_bzero(c->text, c->len);
+	free(c->text);
+	free(c->path);
+	free(c);
+	return (NULL);
+}
+
+int
+conf_text_parse(const char *text, size_t len, struct json_object **ret_doc,
+    struct conf_issues *issues)
+{
+	struct buf		 strict = BUF_INIT;
+	struct json5_error	 error;
+	struct json_tokener	*tok = NULL;
+	struct json_object	*doc = NULL;
+	int			 r;
+
+	r = json5_to_json(text, len, &strict, &error);
+	if (r == -EINVAL || r == -E2BIG) {
+		(void)conf_issues_add(issues, "", error.line, error.col, "%s",
+		    error.why);
+		r = -EINVAL;
+	}
+	if (r < 0)
+		goto out;
+	/* One level more than the text may have: json-c counts the scalars. */
+	tok = json_tokener_new_ex(JSON5_DEPTH_MAX + 2);
+	if (tok == NULL) {
+		r = -ENOMEM;
+		goto out;
+	}
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	doc = json_tokener_parse_ex(tok, strict.data, (int)strict.len);
+	if (!json_object_is_type(doc, json_type_object)) {
+		(void)conf_issues_add(issues, "", 0, 0, "must be an object");
+		r = -EINVAL;
+		goto out;
+	}
+	*ret_doc = doc;
+	doc = NULL;
+	r = 0;
+out:
+	json_object_put(doc);
+	if (tok != NULL)
+		json_tokener_free(tok);
+	if (strict.data != NULL)
+		explicit_bzero(strict.data, strict.len);
+	buf_fini(&strict);
+	return (r);
+}
+
+/* Everything after the text is known; c is thrown away when it fails. */
+static int
+conf_build(struct conf *c, const uint8_t *key, struct conf_issues *issues)
+{
+	int	 r;
+
+	if (c->text == NULL) {
+		c->parsed = json_object_new_object();
+		r = c->parsed == NULL ? -ENOMEM : 0;
+	} else
+		r = conf_text_parse(c->text, c->len, &c->parsed, issues);
+	if (r < 0)
+		return (r);
+	r = conf_env_resolve(c->parsed, &c->resolved, issues);
+	if (r < 0)
+		return (r);
+	r = conf_schema_check(c->schema, c->resolved, issues);
+	if (r < 0)
+		return (r);
+	if (json_object_deep_copy(c->resolved, &c->config, NULL) < 0)
+		return (-ENOMEM);
+	r = conf_defaults_fill(c->schema, c->config);
+	if (r < 0)
+		return (r);
+	r = conf_hash_text(key, c->text == NULL ? "" : c->text, c->len, c->hash);
+	if (r < 0)
+		return (r);
+	return (conf_hash_doc(key, c->resolved, c->revision));
+}
+
+int
+conf_parse(const char *path, const char *text, size_t len,
+    struct conf_schema *schema, const uint8_t *key, struct conf **ret_conf,
+    struct conf_issues *issues)
+{
+	struct conf	*c;
+	int		 r = -ENOMEM;
+
+	c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return (-ENOMEM);
+	c->n_refs = 1;
+	c->schema = conf_schema_ref(schema);
+	c->path = strdup(path);
+	if (c->path == NULL)
+		goto out;
+	if (text != NULL) {
+		c->text = malloc(len + 1);
+		if (c->text == NULL)
+			goto out;
+		memcpy(c->text, text, len);
+		c->text[len] = '\0';
+		c->len = len;
+	}
+	r = conf_build(c, key, issues);
+	if (r < 0) {
+		if (text != NULL && issues != NULL)
+			conf_issues_locate(issues, text, len);
+		goto out;
+	}
+	*ret_conf = c;
+	c = NULL;
+out:
+	(void)conf_unref(c);
+	return (r);
+}
+
+int
+conf_load(const char *path, struct conf_schema *schema, const uint8_t *key,
+    struct conf **ret_conf, struct conf_issues *issues)
+{
+	char	*text = NULL;
+	size_t	 len = 0;
+	int	 r;
+
+	r = file_read(path, CONF_TEXT_MAX, &text, &len);
+	if (r < 0 && r != -ENOENT) {
+		(void)conf_issues_add(issues, "", 0, 0, "cannot be read (%s)",
+		    r == -EFBIG ? "more than 1 MiB" : strerror(-r));
+		return (r);
+	}
+	r = conf_parse(path, text, len, schema, key, ret_conf, issues);
+	if (text != NULL)
+		explicit_bzero(text, len);
+	free(text);
+	return (r);
+}
+
+int
+conf_check_file(const char *path, const char *schema_dir, FILE *out)
+{
+	struct conf_issues	 issues = CONF_ISSUES_INIT;
+	struct conf_schema	*schema = NULL;
+	struct conf		*c = NULL;
+	int			 r;
+
+	r = conf_schema_load(schema_dir, &schema, &issues);
+	if (r >= 0)
+		r = conf_load(path, schema, NULL, &c, &issues);
+	conf_issues_print(&issues, path, out);
+	if (r >= 0)
+		(void)fprintf(out, "%s: %s\n", path, conf_exists(c) ? "ok" :
+		    "no such file; the defaults are in force");
+	else if (issues.n == 0)
+		(void)fprintf(out, "%s: %s\n", path, strerror(-r));
+	(void)conf_unref(c);
+	(void)conf_schema_unref(schema);
+	conf_issues_fini(&issues);
+	return (r);
+}
+
+bool
+conf_path_step(const char **path, char ret_key[CONF_PATH_MAX], long *ret_index)
+{
+	const char	*p = *path;
+	char		*end;
+	size_t		 n;
+
+	if (*p == '\0')
+		return (false);
+	*ret_index = -1;
+	if (*p == '[') {
+		ret_key[0] = '\0';
+		*ret_index = strtol(p + 1, &end, 10);
+		if (*end == ']' && end > p + 1 && *ret_index >= 0) {
+			*path = end + 1;
+			return (true);
+		}
+		*ret_index = -1;
+		end = strchr(p, ']');	/* "[]" and "[*]": any element */
+		*path = end == NULL ? p + strlen(p) : end + 1;
+		(void)snprintf(ret_key, CONF_PATH_MAX, "[]");
+		return (true);
+	}
+	if (*p == '.')
+		p++;
+	n = MIN_OF(strcspn(p, ".["), (size_t)CONF_PATH_MAX - 1);
+	memcpy(ret_key, p, n);
+	ret_key[n] = '\0';
+	*path = p + n;
+	return (true);
+}
+
+struct json_object *
+conf_get(const struct conf *c, const char *path)
+{
+	struct json_object	*v = c->config;
+	char			 key[CONF_PATH_MAX];
+	long			 index;
+
+	while (v != NULL && conf_path_step(&path, key, &index)) {
+		if (index >= 0) {
+			v = json_object_is_type(v, json_type_array) ?
+			    json_object_array_get_idx(v, (size_t)index) : NULL;
+		} else if (!json_object_is_type(v, json_type_object) ||
+		    !json_object_object_get_ex(v, key, &v))
+			v = NULL;
+	}
+	return (v);
+}
+
+const char *
+conf_get_str(const struct conf *c, const char *path, const char *otherwise)
+{
+	struct json_object	*v = conf_get(c, path);
+
+	return (json_object_is_type(v, json_type_string) ?
+	    json_object_get_string(v) : otherwise);
+}
+
+int64_t
+conf_get_int(const struct conf *c, const char *path, int64_t otherwise)
+{
+	struct json_object	*v = conf_get(c, path);
+
+	return (json_object_is_type(v, json_type_int) ?
+	    json_object_get_int64(v) : otherwise);
+}
+
+bool
+conf_get_bool(const struct conf *c, const char *path, bool otherwise)
+{
+	struct json_object	*v = conf_get(c, path);
+
+	return (json_object_is_type(v, json_type_boolean) ?
+	    json_object_get_boolean(v) : otherwise);
+}
+
+const char *
+conf_path(const struct conf *c)
+{
+	return (c->path);
+}
+
+bool
+conf_exists(const struct conf *c)
+{
+	return (c->text != NULL);
+}
+
+const char *
+conf_text(const struct conf *c, size_t *ret_len)
+{
+	if (ret_len != NULL)
+		*ret_len = c->len;
+	return (c->text);
+}
+
+struct json_object *
+conf_parsed(const struct conf *c)
+{
+	return (c->parsed);
+}
+
+struct json_object *
+conf_resolved(const struct conf *c)
+{
+	return (c->resolved);
+}
+
+const char *
+conf_hash(const struct conf *c)
+{
+	return (c->hash);
+}
+
+const char *
+conf_revision(const struct conf *c)
+{
+	return (c->revision);
+}
