@@ -9,6 +9,9 @@
 
 #include "core/base/file.h"
 #include "core/config/json5.h"
+#include "core/json/json.h"
+
+#define CONF_HEAP_MAX	MIB(64)		/* of the tree of one text */
 
 struct conf *
 conf_ref(struct conf *c)
@@ -40,7 +43,8 @@ conf_text_parse(const char *text, size_t len, struct json_object **ret_doc,
 {
 	struct buf		 strict = BUF_INIT;
 	struct json5_error	 error;
-	struct json_tokener	*tok = NULL;
+	struct scan_limits	 lim = { JSON5_DEPTH_MAX, CONF_HEAP_MAX, false };
+	struct scan_result	 res;
 	struct json_object	*doc = NULL;
 	int			 r;
 
@@ -52,14 +56,14 @@ conf_text_parse(const char *text, size_t len, struct json_object **ret_doc,
 	}
 	if (r < 0)
 		goto out;
-	/* One level more than the text may have: json-c counts the scalars. */
-	tok = json_tokener_new_ex(JSON5_DEPTH_MAX + 2);
-	if (tok == NULL) {
-		r = -ENOMEM;
-		goto out;
+	r = json_parse_scanned(strict.data, strict.len, &lim, &res, &doc);
+	if (r == -EBADMSG) {
+		(void)conf_issues_add(issues, "", 0, 0, "%s",
+		    scan_err_text(res.err));
+		r = -EINVAL;
 	}
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	doc = json_tokener_parse_ex(tok, strict.data, (int)strict.len);
+	if (r < 0)
+		goto out;
 	if (!json_object_is_type(doc, json_type_object)) {
 		(void)conf_issues_add(issues, "", 0, 0, "must be an object");
 		r = -EINVAL;
@@ -70,8 +74,6 @@ conf_text_parse(const char *text, size_t len, struct json_object **ret_doc,
 	r = 0;
 out:
 	json_object_put(doc);
-	if (tok != NULL)
-		json_tokener_free(tok);
 	if (strict.data != NULL)
 		explicit_bzero(strict.data, strict.len);
 	buf_fini(&strict);

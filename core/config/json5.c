@@ -14,6 +14,7 @@
 #define CP_BOM		0xfeffu
 #define NUMBER_MAX	400		/* characters of one number */
 #define KEY_MAX		1024		/* bytes of one key */
+#define JSON5_INT_MAX	((UINT64_C(1) << 53) - 1) /* exact in every reader */
 
 struct json5 {
 	const char		*p;
@@ -389,6 +390,12 @@ json5_name(struct json5 *j)
 }
 
 static int
+json5_too_big(struct json5 *j)
+{
+	return (json5_fail(j, -EINVAL, "whole number beyond 2^53 - 1"));
+}
+
+static int
 json5_hex_number(struct json5 *j, bool is_minus)
 {
 	uint64_t	 v = 0;
@@ -406,15 +413,12 @@ json5_hex_number(struct json5 *j, bool is_minus)
 			d = (unsigned)(c - 'A' + 10);
 		else
 			break;
-		if (v >> 60 != 0)
-			return (json5_fail(j, -EINVAL,
-			    "number beyond 64 bits"));
+		if (v > JSON5_INT_MAX >> 4)
+			return (json5_too_big(j));
 		v = v << 4 | d;
 	}
 	if (n == 0)
 		return (json5_unexpected(j, "in a number"));
-	if (is_minus && v > (uint64_t)INT64_MAX + 1)
-		return (json5_fail(j, -EINVAL, "number beyond 64 bits"));
 	if (is_minus && v != 0 && buf_putc(j->out, '-') < 0)
 		return (-ENOMEM);
 	return (buf_u64(j->out, v));
@@ -430,10 +434,22 @@ json5_digits(struct json5 *j)
 	return ((size_t)(j->p - from));
 }
 
+static bool
+json5_is_too_big(const char *digits, size_t n)
+{
+	uint64_t	 v = 0;
+
+	if (n > 16)
+		return (true);
+	while (n-- > 0)
+		v = v * 10 + (uint64_t)(*digits++ - '0');
+	return (v > JSON5_INT_MAX);
+}
+
 static int
 json5_decimal(struct json5 *j, bool is_minus)
 {
-	const char	*from = j->p;
+	const char	*from = j->p, *whole = from;
 	size_t		 n, n_frac = 0, len;
 
 	n = json5_digits(j);
@@ -466,6 +482,8 @@ json5_decimal(struct json5 *j, bool is_minus)
 		len += (size_t)(j->p - from);
 		(void)buf_add(j->out, from, (size_t)(j->p - from));
 	}
+	if (len == n && json5_is_too_big(whole, n))
+		return (json5_too_big(j));
 	if (len > NUMBER_MAX)
 		return (json5_fail(j, -E2BIG, "number of more than %d digits",
 		    NUMBER_MAX));

@@ -9,5 +9,6 @@ core_libconfig_la_SOURCES = \
 	core/config/paths.c \
 	core/config/schema.c
 core_libconfig_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(GNUTLS_CFLAGS)
-core_libconfig_la_LIBADD = core/libbase.la $(JSON_LIBS) $(GNUTLS_LIBS)
+core_libconfig_la_LIBADD = core/libjson.la core/libbase.la \
+	$(JSON_LIBS) $(GNUTLS_LIBS)
 dist_schema_DATA += schemas/config.json

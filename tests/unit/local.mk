@@ -8,3 +8,11 @@ endif
 tests_unit_test_scan_SOURCES = tests/unit/test_scan.c tests/unit/cu.h
 tests_unit_test_scan_LDADD = core/libjson.la core/libbase.la $(JSON_LIBS) \
 	$(CUNIT_LIBS)
+
+# core/config
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_json5
+TESTS += tests/unit/test_json5
+endif
+tests_unit_test_json5_SOURCES = tests/unit/test_json5.c tests/unit/cu.h
+tests_unit_test_json5_LDADD = core/libconfig.la $(CUNIT_LIBS)
