@@ -4,3 +4,16 @@ noinst_LTLIBRARIES += core/libhttphead.la
 core_libhttphead_la_SOURCES = core/net/http_head.c core/net/http_head.h \
 	core/net/http_upgrade.c
 core_libhttphead_la_LIBADD = core/libbase.la
+
+check_PROGRAMS += tests/fuzz/fuzz_http_head
+tests_fuzz_fuzz_http_head_SOURCES = tests/fuzz/fuzz_http_head.c \
+	tests/fuzz/replay.c
+tests_fuzz_fuzz_http_head_LDADD = core/libhttphead.la core/libbase.la
+EXTRA_DIST += tests/fuzz/corpus/http_head
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_http_head
+TESTS += tests/unit/test_http_head
+tests_unit_test_http_head_SOURCES = tests/unit/test_http_head.c tests/unit/cu.h
+tests_unit_test_http_head_LDADD = core/libhttphead.la core/libbase.la \
+	$(CUNIT_LIBS)
+endif
