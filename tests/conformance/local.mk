@@ -7,6 +7,9 @@ EXTRA_DIST += tests/conformance/package.json \
 	tests/conformance/differences.json \
 	tests/conformance/test_client.mjs \
 	tests/conformance/test_params.mjs \
+	tests/conformance/test_methods.mjs \
+	tests/conformance/test_plugins.mjs \
+	tests/conformance/test_crash.mjs \
 	tests/conformance/package-lock.json \
 	tests/conformance/run \
 	tests/conformance/openclaw/package.json \
