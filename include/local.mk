@@ -6,6 +6,8 @@ chelaservicesdir = $(includedir)/chela/services
 dist_chelaservices_DATA = include/chela/services/http.h \
 	include/chela/services/model.h \
 	include/chela/services/agents.h \
+	include/chela/services/config.h \
+	include/chela/services/system.h \
 	include/chela/services/channel.h \
 	include/chela/services/commands.h \
 	include/chela/services/state.h \
