@@ -7,6 +7,7 @@ core_libbase_la_SOURCES = core/base/base.h \
 	core/base/log.c core/base/log.h \
 	core/base/loop.c core/base/loop.h \
 	core/base/map.c core/base/map.h \
-	core/base/utf8.c core/base/utf8.h
+	core/base/utf8.c core/base/utf8.h \
+	core/base/uuid.c core/base/uuid.h
 core_libbase_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 core_libbase_la_LIBADD = $(EVENT_LIBS) -lpthread

@@ -17,3 +17,8 @@ tests_unit_test_http_head_SOURCES = tests/unit/test_http_head.c tests/unit/cu.h
 tests_unit_test_http_head_LDADD = core/libhttphead.la core/libbase.la \
 	$(CUNIT_LIBS)
 endif
+noinst_LTLIBRARIES += core/libnet.la
+core_libnet_la_SOURCES = core/net/conn.c core/net/net.c core/net/net.h \
+	core/net/net_priv.h core/net/out.c core/net/out.h
+core_libnet_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+core_libnet_la_LIBADD = core/libhttphead.la core/libws.la core/libbase.la

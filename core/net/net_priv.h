@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* The members of struct net and struct conn, for core/net and its tests. */
+#ifndef NET_NET_PRIV_H
+#define NET_NET_PRIV_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "core/base/buf.h"
+#include "core/base/loop.h"
+#include "core/base/map.h"
+#include "core/net/net.h"
+#include "core/net/out.h"
+#include "core/ws/ws.h"
+
+#define NET_READ_SIZE	KIB(64)	/* one read; bounds the frames of a wake-up */
+#define NET_LISTEN_MAX	8
+
+/*
+ * HEAD: reading an HTTP head. OPEN: WebSocket. LINGER: our close frame or HTTP
+ * answer is queued; what comes is thrown away until the peer is done. DEAD: closed,
+ * waits for the reaper.
+ */
+enum conn_state {
+	CONN_HEAD,
+	CONN_OPEN,
+	CONN_LINGER,
+	CONN_DEAD,
+};
+
+struct conn {
+	struct list		 link;		/* in one of net's lists */
+	struct list		 dirty;		/* in net.dirty, or alone */
+	struct net		*net;
+	void			*user;
+	struct source		*source;	/* budget; NULL once authenticated */
+	int			 fd;
+	uint8_t			 state;		/* enum conn_state */
+	bool			 is_authed;
+	bool			 is_opened;	/* on_open() was called */
+	bool			 is_loopback;
+	bool			 is_reading;	/* ev_read is added */
+	bool			 is_writing;	/* ev_write is added */
+	bool			 is_in_feed;	/* bytes are being handed out */
+	bool			 is_full;	/* paused for its own output */
+	bool			 has_peer_close;
+	bool			 is_ping_due;	/* a ping is unanswered */
+	uint16_t		 n_paused;
+	uint64_t		 deadline;	/* of the list it is in */
+	struct event		 ev_read;
+	struct event		 ev_write;
+	struct ws		 ws;
+	struct out		 out;
+	struct buf		 held;		/* read, not yet handed out */
+	char			 remote[46];	/* INET6_ADDRSTRLEN */
+};
+
+/* How many unauthenticated sockets an address has. */
+struct source {
+	uint32_t	 n;
+	uint8_t		 key_len;
+	char		 key[46];
+};
+
+struct listener {
+	struct net	*net;
+	struct event	 ev;
+	int		 fd;
+};
+
+struct net {
+	struct loop		*loop;
+	struct event_base	*base;
+	struct net_limits	 lim;
+	struct net_handler	 handler;
+	struct net_stats	 stats;
+	struct listener		 listeners[NET_LISTEN_MAX];
+	size_t			 n_listeners;
+	struct map		*sources;
+	/* Each ordered by deadline, since all deadlines of one are as far. */
+	struct list		 fresh;		/* unauthenticated */
+	struct list		 open;		/* by next ping */
+	struct list		 linger;
+	struct list		 dead;		/* freed at the end of the turn */
+	struct list		 dirty;		/* output to flush */
+	struct loop_timer	*timer;
+	struct loop_timer	*accept_timer;
+	bool			 is_flush_due;
+	bool			 is_accepting;
+	int			 spare_fd;	/* given up to refuse at the limit */
+	char			*read_buf;
+};
+
+int	 conn_open(struct net *n, int fd, const char *remote, bool is_loopback,
+	    struct source *source);
+void	 conn_on_timeout(struct conn *c);
+void	 conn_on_ping_due(struct conn *c);
+void	 conn_flush(struct conn *c);
+void	 conn_free(struct conn *c);
+void	 net_release_source(struct net *n, struct conn *c);
+void	 net_want_flush(struct net *n);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* The frames of OpenClaw's clients, protocol 4 (and 3 where it is allowed). */
+#include "core/protocol/dialect.h"
+
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "core/access/scope.h"
+#include "core/json/json.h"
+
+static const char *
+openclaw_frame_problem(const struct scan_frame *f)
+{
+	if (f->root != '{')
+		return ("must be object");
+	if (f->type.kind == 0)
+		return ("must have required property 'type'");
+	if (!scan_span_is(&f->type, "req"))
+		return ("at /type: must be equal to constant");
+	if (f->id.kind == 0)
+		return ("must have required property 'id'");
+	if (f->id.kind != '"')
+		return ("at /id: must be string");
+	if (f->id.len == 2)
+		return ("at /id: must not have fewer than 1 characters");
+	if (f->method.kind == 0)
+		return ("must have required property 'method'");
+	if (f->method.kind != '"')
+		return ("at /method: must be string");
+	if (f->method.len == 2)
+		return ("at /method: must not have fewer than 1 characters");
+	if (f->traceparent.kind != 0 && f->traceparent.kind != '"')
+		return ("at /traceparent: must be string");
+	if (f->traceparent.len > 128 + 2)
+		return ("at /traceparent: must not have more than 128 "
+		    "characters");
+	if (f->unknown.kind != 0)
+		return ("at root: unexpected property");
+	return (NULL);
+}
+
+static uint32_t
+read_scopes(struct json_object *list)
+{
+	struct json_object	*s;
+	uint32_t		 bits = 0;
+	size_t			 i;
+
+	if (list == NULL)
+		return (0);
+	for (i = 0; i < json_object_array_length(list); i++) {
+		s = json_object_array_get_idx(list, i);
+		bits |= scope_parse(json_object_get_string(s),
+		    (size_t)json_object_get_string_len(s));
+	}
+	return (bits);
+}
+
+static void
+openclaw_read_connect(struct json_object *params, struct proto_connect *ret)
+{
+	struct json_object	*client, *auth, *o;
+	const char		*role;
+
+	memset(ret, 0, sizeof *ret);
+	client = json_object_object_get(params, "client");
+	auth = json_object_object_get(params, "auth");
+	ret->min = json_get_int(params, "minProtocol", 0);
+	ret->max = json_get_int(params, "maxProtocol", 0);
+	role = json_get_str(params, "role");
+	if (role == NULL || strcmp(role, "operator") == 0)
+		ret->role = ROLE_OPERATOR;
+	else if (strcmp(role, "node") == 0)
+		ret->role = ROLE_NODE;
+	ret->scopes = read_scopes(json_object_object_get(params, "scopes"));
+	ret->client_id = json_get_str(client, "id");
+	ret->client_mode = json_get_str(client, "mode");
+	ret->display_name = json_get_str(client, "displayName");
+	ret->instance_id = json_get_str(client, "instanceId");
+	ret->version = json_get_str(client, "version");
+	ret->platform = json_get_str(client, "platform");
+	ret->device_family = json_get_str(client, "deviceFamily");
+	ret->model = json_get_str(client, "modelIdentifier");
+	ret->time_zone = json_get_str(client, "timeZone");
+	if (auth != NULL) {
+		ret->token = json_get_str(auth, "token");
+		ret->password = json_get_str(auth, "password");
+		ret->device_token = json_get_str(auth, "deviceToken");
+	}
+	ret->caps = json_object_object_get(params, "caps");
+	ret->has_device = json_object_object_get_ex(params, "device", &o);
+	ret->is_worker = (role != NULL && strcmp(role, "worker") == 0) ||
+	    strcmp(ret->client_id, "openclaw-worker") == 0 ||
+	    strcmp(ret->client_mode, "worker") == 0;
+}
+
+static void
+openclaw_result(struct buf *out, const char *id, size_t id_len,
+    const char *payload, size_t len)
+{
+	static const char a[] = "{\"type\":\"res\",\"id\":";
+	static const char b[] = ",\"ok\":true,\"payload\":";
+
+	(void)buf_add(out, a, sizeof a - 1);
+	(void)buf_add(out, id, id_len);
+	(void)buf_add(out, b, sizeof b - 1);
+	(void)buf_add(out, payload, len);
+	(void)buf_putc(out, '}');
+}
+
+static void
+openclaw_failure(struct buf *out, const char *id, size_t id_len,
+    const struct proto_error *e)
+{
+	(void)buf_puts(out, "{\"type\":\"res\",\"id\":");
+	(void)buf_add(out, id, id_len);
+	(void)buf_puts(out, ",\"ok\":false,\"error\":{\"code\":");
+	(void)buf_json_strz(out, e->code);
+	(void)buf_puts(out, ",\"message\":");
+	(void)buf_json_str(out, e->message, e->message_len);
+	if (e->details != NULL) {
+		(void)buf_puts(out, ",\"details\":");
+		(void)buf_puts(out, e->details);
+	}
+	(void)buf_puts(out, e->is_retryable ? ",\"retryable\":true" :
+	    ",\"retryable\":false");
+	if (e->has_retry_after)
+		(void)buf_printf(out, ",\"retryAfterMs\":%llu",
+		    (unsigned long long)e->retry_after_ms);
+	(void)buf_puts(out, "}}");
+}
+
+static void
+openclaw_event_head(struct buf *out, const char *event)
+{
+	(void)buf_puts(out, "{\"type\":\"event\",\"event\":");
+	(void)buf_json_strz(out, event);
+	(void)buf_puts(out, ",\"payload\":");
+}
+
+static void
+openclaw_event_tail(struct buf *out, bool has_payload, uint64_t seq,
+    const uint64_t *versions)
+{
+	if (!has_payload)
+		(void)buf_puts(out, "null");
+	if (seq != 0) {
+		(void)buf_puts(out, ",\"seq\":");
+		(void)buf_u64(out, seq);
+	}
+	if (versions != NULL) {
+		(void)buf_puts(out, ",\"stateVersion\":{\"presence\":");
+		(void)buf_u64(out, versions[0]);
+		(void)buf_puts(out, ",\"health\":");
+		(void)buf_u64(out, versions[1]);
+		(void)buf_putc(out, '}');
+	}
+	(void)buf_putc(out, '}');
+}
+
+static void
+openclaw_hello(struct buf *out, const char *server, size_t server_len,
+    const char *body, size_t body_len, const char *auth, size_t auth_len)
+{
+	(void)buf_printf(out, "{\"type\":\"hello-ok\",\"protocol\":%d,"
+	    "\"server\":", PROTOCOL_VERSION);
+	(void)buf_add(out, server, server_len);
+	(void)buf_putc(out, ',');
+	(void)buf_add(out, body, body_len);
+	(void)buf_puts(out, ",\"auth\":");
+	(void)buf_add(out, auth, auth_len);
+	(void)buf_putc(out, '}');
+}
+
+const struct dialect dialect_openclaw = {
+	.name = "openclaw",
+	.subprotocol = "openclaw",
+	.connect_schema = "connect.openclaw",
+	.has_scope_prefix = true,
+	.frame_problem = openclaw_frame_problem,
+	.read_connect = openclaw_read_connect,
+	.result = openclaw_result,
+	.failure = openclaw_failure,
+	.event_head = openclaw_event_head,
+	.event_tail = openclaw_event_tail,
+	.hello = openclaw_hello,
+};

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/protocol/proto.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/loop.h"
+#include "core/json/scan.h"
+#include "core/net/http_head.h"
+#include "core/protocol/proto_priv.h"
+
+/* A frame that a worker scans. */
+struct large {
+	struct peer		*peer;		/* counted */
+	char			*text;
+	size_t			 len;
+	struct scan_limits	 lim;
+	struct scan_frame	 frame;
+};
+
+struct proto *
+proto_new(struct loop *l, const struct proto_hooks *hooks,
+    const struct schema *connect_native, const struct schema *connect_openclaw,
+    const char *version, const char *boot_id)
+{
+	struct proto	*p;
+
+	p = calloc(1, sizeof *p);
+	if (p == NULL)
+		return (NULL);
+	p->loop = l;
+	p->hooks = *hooks;
+	p->connect_native = connect_native;
+	p->connect_openclaw = connect_openclaw;
+	p->version = strdup(version);
+	p->boot_id = strdup(boot_id);
+	list_init(&p->peers);
+	if (p->version == NULL || p->boot_id == NULL)
+		return (proto_free(p));
+	return (p);
+}
+
+struct proto *
+proto_free(struct proto *p)
+{
+	if (p == NULL)
+		return (NULL);
+	free(p->version);
+	free(p->boot_id);
+	buf_fini(&p->out);
+	buf_fini(&p->name);
+	secret_clear(&p->settings.auth.token);
+	secret_clear(&p->settings.auth.password);
+	free(p);
+	return (NULL);
+}
+
+struct proto_settings *
+proto_settings(struct proto *p)
+{
+	return (&p->settings);
+}
+
+struct list *
+proto_peers(struct proto *p)
+{
+	return (&p->peers);
+}
+
+uint32_t
+proto_n_peers(const struct proto *p)
+{
+	return (p->n_peers);
+}
+
+static const struct dialect *
+peer_dialect(const struct peer *p)
+{
+	return (p->dialect != NULL ? p->dialect : &dialect_openclaw);
+}
+
+static int
+proto_send(struct peer *p, struct buf *out)
+{
+	int	 r;
+
+	if (p->conn == NULL)
+		r = -EPIPE;
+	else if (out->is_failed)
+		r = -ENOMEM;
+	else
+		r = conn_send(p->conn, out->data, out->len, false);
+	if (out->cap > KIB(256))
+		buf_fini(out);
+	else
+		buf_reset(out);
+	return (r);
+}
+
+int
+proto_result(struct peer *p, const char *id, size_t id_len,
+    const char *payload, size_t len)
+{
+	struct buf	*out = &p->proto->out;
+
+	peer_dialect(p)->result(out, id, id_len, payload, len);
+	return (proto_send(p, out));
+}
+
+int
+proto_failure(struct peer *p, const char *id, size_t id_len,
+    const struct proto_error *e)
+{
+	struct buf	*out = &p->proto->out;
+
+	peer_dialect(p)->failure(out, id, id_len, e);
+	return (proto_send(p, out));
+}
+
+int
+proto_refuse(struct peer *p, const char *id, size_t id_len, const char *code,
+    const char *details, const char *fmt, ...)
+{
+	struct proto_error	 e = { .code = code, .details = details };
+	struct buf		 msg = BUF_INIT;
+	va_list			 ap;
+	int			 r;
+
+	va_start(ap, fmt);
+	(void)buf_vprintf(&msg, fmt, ap);
+	va_end(ap);
+	e.message = msg.data != NULL ? msg.data : "";
+	e.message_len = msg.len;
+	r = proto_failure(p, id, id_len, &e);
+	buf_fini(&msg);
+	return (r);
+}
+
+void
+proto_count_role(struct peer *p, bool is_refused)
+{
+	if (!is_refused)
+		p->n_role_refused = 0;
+	else if (++p->n_role_refused > PROTO_ROLE_REFUSED_MAX &&
+	    p->conn != NULL)
+		conn_close(p->conn, 1008, "repeated unauthorized calls");
+}
+
+/* The first name is the preferred one when a client offers several. */
+static const char *const subprotocols[] = { "chela.v1", "openclaw", NULL };
+
+static int
+proto_on_upgrade(void *arg, struct conn *c, const struct net_upgrade *up,
+    struct net_reply *reply)
+{
+	static const char attribution[] = "{\"error\":{\"message\":\"This request "
+	    "carries proxy headers, but its sender is not a trusted proxy. Set "
+	    "gateway.trustedProxies.\",\"type\":\"proxy_attribution_required\"}}";
+	static const char draining[] = "Gateway websocket admission closed";
+	struct proto	*proto = arg;
+	struct peer	*p;
+	const char	*s;
+
+	if (http_head_count(up->head, "origin") > 1) {
+		*reply = (struct net_reply){ .status = 400, .body = "Bad Request",
+		    .body_len = 11 };
+		return (400);
+	}
+	if (up->has_forwarding) {
+		*reply = (struct net_reply){ .status = 403,
+		    .type = "application/json; charset=utf-8",
+		    .body = attribution, .body_len = sizeof attribution - 1 };
+		return (403);
+	}
+	if (proto->settings.is_draining) {
+		*reply = (struct net_reply){ .status = 503, .body = draining,
+		    .body_len = sizeof draining - 1 };
+		return (503);
+	}
+	p = peer_new(proto, c);
+	if (p == NULL) {
+		*reply = (struct net_reply){ .status = 503, .body = "",
+		    .body_len = 0 };
+		return (503);
+	}
+	if (up->protocol != NULL)
+		p->dialect = dialect_find(up->protocol, up->protocol_len);
+	p->is_direct_local = conn_is_loopback(c);
+	s = http_head_get(up->head, "origin");
+	/* A blank Origin counts as one: a page may not hide by it (AB-030). */
+	if (s != NULL)
+		p->origin = strdup(s);
+	if (up->head->host != NULL)
+		p->host = strdup(up->head->host);
+	conn_set_user(c, p);
+	return (0);
+}
+
+static void
+proto_on_open(void *arg, struct conn *c)
+{
+	struct proto		*proto = arg;
+	struct peer		*p = conn_user(c);
+	const struct dialect	*d = peer_dialect(p);
+	struct buf		*out = &proto->out;
+
+	d->event_head(out, "connect.challenge");
+	(void)buf_printf(out, "{\"nonce\":\"%s\",\"ts\":%llu}", p->nonce,
+	    (unsigned long long)clock_wall_ms());
+	d->event_tail(out, true, 0, NULL);
+	(void)proto_send(p, out);
+}
+
+static void
+proto_on_close(void *arg, struct conn *c)
+{
+	(void)arg;
+	peer_close(conn_user(c));
+}
+
+static void
+proto_limits(const struct peer *p, size_t len, struct scan_limits *lim)
+{
+	size_t	 heap = PROTO_HEAP_BASE + len * PROTO_HEAP_TIMES;
+
+	(void)p;
+	*lim = (struct scan_limits){
+		.depth_max = PROTO_DEPTH_MAX,
+		.heap_max = MIN_OF(heap, PROTO_HEAP_MAX),
+		.is_utf8_known = true,
+	};
+}
+
+static const char *
+scan_problem(enum scan_err err)
+{
+	switch (err) {
+	case SCAN_DEPTH:
+		return ("too deeply nested");
+	case SCAN_BUDGET:
+		return ("too many values for its size");
+	case SCAN_DUP_KEY:
+		return ("a key occurs twice");
+	case SCAN_NUL_KEY:
+		return ("a key holds a NUL");
+	case SCAN_NUMBER:
+		return ("a number is out of range");
+	case SCAN_SURROGATE:
+		return ("a string holds half of a surrogate pair");
+	default:
+		return (NULL);	/* not JSON at all */
+	}
+}
+
+/* The id as it may be sent back; "invalid" where there is none. */
+static void
+frame_id(const struct scan_frame *f, const char **ret_id, size_t *ret_len)
+{
+	static const char invalid[] = "\"invalid\"";
+	bool	 is_usable = f->id.kind == '"' || f->id.kind == '0';
+
+	if (is_usable && f->id.len <= PROTO_ID_MAX) {
+		*ret_id = f->id.p;
+		*ret_len = f->id.len;
+	} else {
+		*ret_id = invalid;
+		*ret_len = sizeof invalid - 1;
+	}
+}
+
+/* A frame that is no request: before hello the end, after it an answer. */
+static void
+proto_bad_frame(struct peer *p, const struct scan_frame *f, const char *problem)
+{
+	const char	*id;
+	size_t		 len;
+
+	if (p->state == PEER_NEW) {
+		if (problem == NULL)
+			conn_close(p->conn, 1000, "");
+		else
+			conn_close(p->conn, 1008, "invalid request frame");
+		return;
+	}
+	if (++p->n_bad_frames > PROTO_BAD_FRAMES_MAX) {
+		conn_close(p->conn, 1008, "too many invalid frames");
+		return;
+	}
+	if (problem == NULL)
+		return;
+	frame_id(f, &id, &len);
+	proto_count_role(p, false);
+	if (f->unknown.kind != 0 && f->unknown.len >= 2 &&
+	    f->unknown.len <= 64 && strstr(problem, "unexpected") != NULL)
+		(void)proto_refuse(p, id, len, "INVALID_REQUEST", NULL,
+		    "invalid request frame: %s '%.*s'", problem,
+		    (int)f->unknown.len - 2, f->unknown.p + 1);
+	else
+		(void)proto_refuse(p, id, len, "INVALID_REQUEST", NULL,
+		    "invalid request frame: %s", problem);
+}
+
+/* A frame was scanned. large is its text when a worker did it: taken. */
+static void
+proto_frame(struct peer *p, const struct scan_frame *f, char *large)
+{
+	struct proto		*proto = p->proto;
+	struct proto_call	 call = { .large = large };
+	const char		*problem;
+
+	if (f->res.err != SCAN_OK) {
+		proto_bad_frame(p, f, scan_problem(f->res.err));
+		goto out;
+	}
+	if (p->dialect == NULL)
+		p->dialect = f->type.kind == 0 && f->root == '{' ?
+		    &dialect_native : &dialect_openclaw;
+	problem = p->dialect->frame_problem(f);
+	if (problem == NULL && f->id.len > PROTO_ID_MAX)
+		problem = "at /id: must not have more than 1022 characters";
+	if (problem != NULL) {
+		/* A fault of the handshake does not fix the dialect. */
+		proto_bad_frame(p, f, problem);
+		goto out;
+	}
+	p->n_bad_frames = 0;
+	call.id = f->id.p;
+	call.id_len = f->id.len;
+	call.method = f->method.p + 1;
+	call.method_len = f->method.len - 2;
+	if (memchr(call.method, '\\', call.method_len) != NULL) {
+		buf_reset(&proto->name);
+		if (scan_span_str(&f->method, &proto->name) < 0)
+			goto out;
+		call.method = proto->name.data;
+		call.method_len = proto->name.len;
+	}
+	if (f->params.kind != 0) {
+		call.params = f->params.p;
+		call.params_len = f->params.len;
+		call.params_kind = f->params.kind;
+	}
+	if (p->state == PEER_OPEN) {
+		proto->hooks.on_call(proto->hooks.arg, p, &call);
+		return;		/* it took large */
+	}
+	if (call.method_len == 7 && memcmp(call.method, "connect", 7) == 0)
+		connect_handle(p, call.id, call.id_len, call.params,
+		    call.params_len, call.params_kind);
+	else {
+		static const char text[] =
+		    "invalid handshake: first request must be connect";
+
+		(void)proto_refuse(p, call.id, call.id_len, "INVALID_REQUEST",
+		    NULL, "%s", text);
+		conn_close(p->conn, 1008, text);
+	}
+out:
+	if (large != NULL)
+		proto_large_done(p, large);
+}
+
+static void
+large_scan(void *arg)
+{
+	struct large	*lg = arg;
+
+	(void)scan_frame(lg->text, lg->len, &lg->lim, &lg->frame);
+}
+
+static void
+large_scanned(void *arg)
+{
+	struct large	*lg = arg;
+	struct peer	*p = lg->peer;
+
+	if (p->conn == NULL || conn_is_closing(p->conn))
+		proto_large_done(p, lg->text);
+	else
+		proto_frame(p, &lg->frame, lg->text);
+	(void)peer_unref(p);
+	free(lg);
+}
+
+static void
+proto_large(struct peer *p, char *data, size_t len)
+{
+	struct large	*lg;
+
+	lg = malloc(sizeof *lg);
+	if (lg == NULL)
+		goto fail;
+	lg->text = conn_take_message(p->conn, data, len);
+	if (lg->text == NULL)
+		goto fail;
+	lg->len = len;
+	lg->peer = peer_ref(p);
+	proto_limits(p, len, &lg->lim);
+	p->is_busy = true;
+	conn_pause(p->conn);
+	if (loop_work(p->proto->loop, large_scan, large_scanned, lg) < 0) {
+		proto_large_done(p, lg->text);
+		(void)peer_unref(p);
+		goto fail;
+	}
+	return;
+fail:
+	free(lg);
+	conn_close(p->conn, 1013, "the server is busy");
+}
+
+static void
+text_free(void *arg)
+{
+	free(arg);
+}
+
+void
+proto_large_done(struct peer *p, char *text)
+{
+	/* Giving 25 MiB back to the system takes milliseconds: not here. */
+	if (loop_work(p->proto->loop, text_free, NULL, text) < 0)
+		free(text);
+	p->is_busy = false;
+	if (p->conn != NULL)
+		conn_resume(p->conn);
+}
+
+static void
+proto_on_message(void *arg, struct conn *c, char *data, size_t len)
+{
+	struct peer		*p = conn_user(c);
+	struct scan_limits	 lim;
+	struct scan_frame	 f;
+
+	(void)arg;
+	/* The answer may be the end of this peer. */
+	(void)peer_ref(p);
+	if (len > PROTO_LARGE)
+		proto_large(p, data, len);
+	else {
+		proto_limits(p, len, &lim);
+		(void)scan_frame(data, len, &lim, &f);
+		proto_frame(p, &f, NULL);
+	}
+	(void)peer_unref(p);
+}
+
+static void
+proto_on_http(void *arg, struct conn *c, const struct http_head *head,
+    struct net_reply *reply)
+{
+	struct proto	*p = arg;
+
+	p->hooks.on_http(p->hooks.arg, c, head, reply);
+}
+
+void
+proto_net_handler(struct proto *p, struct net_handler *ret)
+{
+	ret->on_upgrade = proto_on_upgrade;
+	ret->on_open = proto_on_open;
+	ret->on_message = proto_on_message;
+	ret->on_close = proto_on_close;
+	ret->on_http = proto_on_http;
+	ret->protocols = subprotocols;
+	ret->arg = p;
+}
