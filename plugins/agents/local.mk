@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+if PLUGIN_AGENTS
+plugin_LTLIBRARIES += plugins/agents/agents.la
+endif
+plugins_agents_agents_la_SOURCES = plugins/agents/agents.c \
+	plugins/agents/agents.h plugins/agents/agents_conf.c \
+	plugins/agents/agents_files.c plugins/agents/agents_job.c \
+	plugins/agents/agents_list.c plugins/agents/agents_path.c \
+	plugins/agents/agents_workspace.c
+plugins_agents_agents_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+plugins_agents_agents_la_CFLAGS = $(PLUGIN_CFLAGS)
+plugins_agents_agents_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_agents_agents_la_LIBADD = $(JSON_LIBS)
+dist_schema_DATA += schemas/agents.json
