@@ -7,15 +7,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* Names a fetch to its callback: the table may have been cleared since. */
-struct fetch {
-	uint32_t	generation;
-	char		provider[PROVIDER_ID_MAX + 1];
-};
 
 static uint32_t	generation;
 
@@ -94,13 +87,22 @@ catalogue_in_flight(void)
 	return (n);
 }
 
+/*
+ * arg is the number of the fetch, not a pointer: the table may have been cleared
+ * since, and a driver may be gone before it answers.
+ */
 static void
 catalogue_done(int r, struct json_object *list, void *arg)
 {
-	struct fetch		*f = arg;
-	struct catalogue	*cat = catalogue_get(f->provider);
+	struct catalogue	*cat = NULL;
+	uint32_t		 i;
 
-	if (cat != NULL && cat->fetching && cat->generation == f->generation) {
+	for (i = 0; i < models.n_cat; i++) {
+		if (models.cat[i].fetching &&
+		    models.cat[i].generation == (uintptr_t)arg)
+			cat = &models.cat[i];
+	}
+	if (cat != NULL) {
 		cat->fetching = 0;
 		cat->last = r < 0 ? r : 0;
 		cat->auth_failed = r == -EACCES || r == -EPERM;
@@ -110,7 +112,6 @@ catalogue_done(int r, struct json_object *list, void *arg)
 			cat->at_us = models.host->now_us();
 		}
 	}
-	free(f);
 	if (catalogue_in_flight() == 0)
 		models_list_ready();
 }
@@ -131,7 +132,6 @@ catalogue_fetch(const struct provider *p, int force)
 	const struct chela_model_1	*drv = provider_driver(p);
 	struct catalogue		*cat;
 	struct json_object		*conf;
-	struct fetch			*f;
 	uint64_t			 now = models.host->now_us();
 	int				 r;
 
@@ -143,22 +143,17 @@ catalogue_fetch(const struct provider *p, int force)
 	if (cat == NULL || cat->fetching || (!force && !catalogue_due(cat, now)))
 		return;
 	conf = provider_conf_resolved(p);
-	f = calloc(1, sizeof *f);
-	if (conf == NULL || f == NULL) {
-		json_object_put(conf);
-		free(f);
+	if (conf == NULL)
 		return;
-	}
-	f->generation = cat->generation = ++generation;
-	(void)snprintf(f->provider, sizeof f->provider, "%s", p->id);
+	cat->generation = ++generation;
 	cat->tried_us = now == 0 ? 1 : now;
 	cat->fetching = 1;
-	r = drv->list(p->id, conf, catalogue_done, f);
+	r = drv->list(p->id, conf, catalogue_done,
+	    (void *)(uintptr_t)cat->generation);
 	json_object_put(conf);
 	if (r < 0) {
 		cat->fetching = 0;
 		cat->last = r;
-		free(f);
 	}
 }
 
