@@ -1,1 +1,7 @@
 # SPDX-License-Identifier: MIT
+noinst_LTLIBRARIES += core/libstate.la
+core_libstate_la_SOURCES = core/state/bus.c core/state/bus.h \
+	core/state/presence.c core/state/presence.h \
+	core/state/state.c core/state/state.h
+core_libstate_la_LIBADD = core/libprotocol.la core/libaccess.la core/libjson.la \
+	core/libbase.la
