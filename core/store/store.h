@@ -147,8 +147,9 @@ int	 store_get(struct store *s, const char *ns, const char *key,
 int	 store_each(struct store *s, const char *ns, const char *prefix,
 	    store_each_fn *cb, void *arg);
 /*
- * -EINVAL: name or text too long, empty or not UTF-8; -EDQUOT: a ceiling of the
- * tables; -EAGAIN: the queue is full; -ENOMEM; what the store is degraded with.
+ * -EINVAL: a name is empty, too long or not UTF-8, or the text is not UTF-8;
+ * -EMSGSIZE: the text is too long; -EDQUOT: a ceiling (of tables or of logs);
+ * -EAGAIN: the queue is full; -ENOMEM; what the store is degraded with.
  * done: -ESTALE when expect_rev was not the revision that store_get() gives.
  */
 int	 store_put(struct store *s, const char *ns, const char *key,
