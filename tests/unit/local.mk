@@ -16,3 +16,12 @@ TESTS += tests/unit/test_json5
 endif
 tests_unit_test_json5_SOURCES = tests/unit/test_json5.c tests/unit/cu.h
 tests_unit_test_json5_LDADD = core/libconfig.la $(CUNIT_LIBS)
+
+# core/store
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_store
+TESTS += tests/unit/test_store
+endif
+tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/cu.h \
+	tests/unit/store_help.c tests/unit/store_help.h
+tests_unit_test_store_LDADD = core/libstore.la $(CUNIT_LIBS)
