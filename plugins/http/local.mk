@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+if PLUGIN_HTTP
+plugin_LTLIBRARIES += plugins/http/http.la
+endif
+plugins_http_http_la_SOURCES = plugins/http/http.c plugins/http/http_priv.h \
+	plugins/http/curl.c plugins/http/curl.h \
+	plugins/http/guard.c plugins/http/guard.h \
+	plugins/http/hop.c plugins/http/transfer.c
+plugins_http_http_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+plugins_http_http_la_CFLAGS = $(PLUGIN_CFLAGS) $(CURL_CFLAGS)
+plugins_http_http_la_LDFLAGS = $(MODULE_FLAGS)
+# Not linked with libcurl: curl.c opens it when it is needed.
+plugins_http_http_la_LIBADD = $(JSON_LIBS) -ldl
+dist_schema_DATA += schemas/http.json

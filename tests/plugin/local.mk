@@ -19,7 +19,7 @@ check_LTLIBRARIES += tests/plugin/libfake.la
 tests_plugin_libfake_la_SOURCES = tests/plugin/fakehost.h \
 	tests/plugin/fakehost_priv.h tests/plugin/fakehost.c \
 	tests/plugin/fakecall.c tests/plugin/fakestore.c \
-	tests/plugin/fakeschema.c
+	tests/plugin/fakeschema.c tests/plugin/server.c tests/plugin/server.h
 tests_plugin_libfake_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_plugin_libfake_la_LIBADD = core/libbase.la $(EVENT_LIBS) $(JSON_LIBS) -ldl
 
@@ -38,3 +38,13 @@ endif
 endif
 tests_plugin_test_models_SOURCES = tests/plugin/test_models.c
 tests_plugin_test_models_LDADD = $(FAKE_LIBS)
+
+if HAVE_CUNIT
+if PLUGIN_HTTP
+check_PROGRAMS += tests/plugin/test_http
+TESTS += tests/plugin/test_http
+endif
+endif
+tests_plugin_test_http_SOURCES = tests/plugin/test_http.c plugins/http/guard.c
+tests_plugin_test_http_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
+tests_plugin_test_http_LDADD = $(FAKE_LIBS) -ldl
