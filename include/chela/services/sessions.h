@@ -15,7 +15,7 @@
 
 #define CHELA_SESSIONS_SERVICE "sessions/1"
 
-#define CHELA_SESSION_KEY_MAX	512u	/* bytes of a key, without the NUL */
+#define CHELA_SESSION_KEY_MAX	500u	/* bytes of a key, without the NUL */
 #define CHELA_SESSION_AGENT_MAX	64u	/* bytes of an agent's id */
 
 /* struct chela_sessions_1.append flags */
