@@ -11,3 +11,12 @@ plugins_models_models_la_CFLAGS = $(PLUGIN_CFLAGS)
 plugins_models_models_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_models_models_la_LIBADD = $(JSON_LIBS)
 dist_schema_DATA += schemas/models.json
+
+if HAVE_CUNIT
+if PLUGIN_MODELS
+check_PROGRAMS += tests/plugin/test_models
+TESTS += tests/plugin/test_models
+endif
+endif
+tests_plugin_test_models_SOURCES = tests/plugin/test_models.c
+tests_plugin_test_models_LDADD = $(FAKE_LIBS)

@@ -31,15 +31,6 @@ tests_plugin_test_fakehost_SOURCES = tests/plugin/test_fakehost.c
 tests_plugin_test_fakehost_LDADD = $(FAKE_LIBS)
 
 if HAVE_CUNIT
-if PLUGIN_MODELS
-check_PROGRAMS += tests/plugin/test_models
-TESTS += tests/plugin/test_models
-endif
-endif
-tests_plugin_test_models_SOURCES = tests/plugin/test_models.c
-tests_plugin_test_models_LDADD = $(FAKE_LIBS)
-
-if HAVE_CUNIT
 if PLUGIN_HTTP
 check_PROGRAMS += tests/plugin/test_http
 TESTS += tests/plugin/test_http
