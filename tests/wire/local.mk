@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: MIT
+# Raw frames against the daemon; Python's standard library is enough.
+wire_scripts = tests/wire/test_upgrade.py \
+	tests/wire/test_frames.py \
+	tests/wire/test_handshake.py \
+	tests/wire/test_requests.py \
+	tests/wire/test_native.py \
+	tests/wire/test_pressure.py \
+	tests/wire/test_library.py
+EXTRA_DIST += $(wire_scripts) tests/wire/ws.py tests/wire/gateway.py
+TEST_EXTENSIONS = .py
+PY_LOG_COMPILER = env CHELA_BUILD='$(abs_builddir)' \
+	CHELA_SOURCE='$(abs_srcdir)' PYTHONDONTWRITEBYTECODE=1 $(PYTHON3)
