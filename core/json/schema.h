@@ -15,12 +15,13 @@
 
 #define SCHEMA_DEPTH_MAX	64u	/* subschemas in subschemas */
 #define SCHEMA_CLAUSES_MAX	8u	/* a report tells no more failures */
+#define SCHEMA_FILL_MAX		100000u	/* values one fill of defaults looks at */
 #define SCHEMA_REPORT_MAX	1024u	/* bytes of a report's text */
 #define SCHEMA_NAME_MAX		64u	/* a property's name is cut here */
 #define SCHEMA_PATH_MAX		128u	/* and an instance path here */
 #define SCHEMA_PATTERN_MAX	4096u	/* bytes of a pattern */
 #define SCHEMA_MATCH_LIMIT	100000u	/* backtracking steps of one match */
-#define SCHEMA_STEPS_MAX	10000000u	/* nodes visited by one check */
+#define SCHEMA_STEPS_MAX	4000000u	/* nodes visited by one check */
 
 struct schema;		/* read-only once compiled: any thread, any number */
 
@@ -53,7 +54,8 @@ int	 schema_check(const struct schema *s, struct json_object *v,
 	    struct schema_report *rep);
 /*
  * Adds copies of `default` for properties that v lacks, in objects that exist and
- * in those just added. 0 or -ENOMEM, v may then have some of them.
+ * in those just added. 0, -ENOMEM, or -ELOOP for defaults that add themselves
+ * again; v may then have some of them.
  */
 int	 schema_fill_defaults(const struct schema *s, struct json_object *v);
 

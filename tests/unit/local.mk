@@ -2,12 +2,17 @@
 
 # core/json
 if HAVE_CUNIT
-check_PROGRAMS += tests/unit/test_scan
-TESTS += tests/unit/test_scan
+check_PROGRAMS += tests/unit/test_scan tests/unit/test_schema_suite
+TESTS += tests/unit/test_scan tests/unit/test_schema_suite
 endif
 tests_unit_test_scan_SOURCES = tests/unit/test_scan.c tests/unit/cu.h
 tests_unit_test_scan_LDADD = core/libjson.la core/libbase.la $(JSON_LIBS) \
 	$(CUNIT_LIBS)
+tests_unit_test_schema_suite_SOURCES = tests/unit/test_schema_suite.c \
+	tests/unit/cu.h
+tests_unit_test_schema_suite_LDADD = core/libjson.la core/libbase.la \
+	$(JSON_LIBS) $(CUNIT_LIBS)
+EXTRA_DIST += tests/json-schema-suite
 
 # core/config
 if HAVE_CUNIT
