@@ -24,9 +24,24 @@ tests_unit_test_json5_LDADD = core/libconfig.la $(CUNIT_LIBS)
 
 # core/store
 if HAVE_CUNIT
-check_PROGRAMS += tests/unit/test_store
-TESTS += tests/unit/test_store
+check_PROGRAMS += tests/unit/test_store tests/unit/test_store_fault \
+	tests/unit/test_store_log
+TESTS += tests/unit/test_store tests/unit/test_store_fault \
+	tests/unit/test_store_log
 endif
 tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/cu.h \
 	tests/unit/store_help.c tests/unit/store_help.h
 tests_unit_test_store_LDADD = core/libstore.la $(CUNIT_LIBS)
+tests_unit_test_store_log_SOURCES = tests/unit/test_store_log.c tests/unit/cu.h \
+	tests/unit/store_help.c tests/unit/store_help.h
+tests_unit_test_store_log_LDADD = core/libstore.la $(SQLITE_LIBS) $(CUNIT_LIBS)
+tests_unit_test_store_fault_SOURCES = tests/unit/test_store_fault.c \
+	tests/unit/cu.h tests/unit/fault_vfs.c tests/unit/fault_vfs.h \
+	tests/unit/store_help.c tests/unit/store_help.h
+tests_unit_test_store_fault_LDADD = core/libstore.la $(SQLITE_LIBS) \
+	$(CUNIT_LIBS)
+check_PROGRAMS += tests/unit/store_crash
+TESTS += tests/unit/store_crash
+tests_unit_store_crash_SOURCES = tests/unit/store_crash.c \
+	tests/unit/store_help.c tests/unit/store_help.h
+tests_unit_store_crash_LDADD = core/libstore.la $(SQLITE_LIBS)
