@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/config/json5.h"
+#include "core/config/redact.h"
 #include "core/json/json.h"
 
 #define CONF_HEAP_MAX	MIB(64)		/* of the tree of one text */
@@ -28,6 +31,7 @@ conf_unref(struct conf *c)
 	json_object_put(c->config);
 	json_object_put(c->resolved);
 	json_object_put(c->parsed);
+	conf_issues_fini(&c->warnings);
 	(void)conf_schema_unref(c->schema);
 	if (c->text != NULL)
 		explicit_bzero(c->text, c->len);
@@ -99,6 +103,9 @@ conf_build(struct conf *c, const uint8_t *key, struct conf_issues *issues)
 	r = conf_schema_check(c->schema, c->resolved, issues);
 	if (r < 0)
 		return (r);
+	r = conf_schema_warn(c->schema, c->parsed, &c->warnings);
+	if (r < 0)
+		return (r);
 	if (json_object_deep_copy(c->resolved, &c->config, NULL) < 0)
 		return (-ENOMEM);
 	r = conf_defaults_fill(c->schema, c->config);
@@ -147,24 +154,108 @@ out:
 	return (r);
 }
 
-int
-conf_load(const char *path, struct conf_schema *schema, const uint8_t *key,
-    struct conf **ret_conf, struct conf_issues *issues)
+/*
+ * A file that others may write, or that belongs to another user, decides who may
+ * do what here: it is refused. One that others may read only gives secrets away:
+ * that is said, as long as there are secrets in it.
+ */
+static int
+conf_check_mode(const char *path, struct conf_issues *issues, bool *ret_is_open)
 {
-	char	*text = NULL;
-	size_t	 len = 0;
+	struct stat	 st;
+
+	*ret_is_open = false;
+	if (stat(path, &st) < 0)
+		return (0);
+	if (st.st_uid != geteuid() && st.st_uid != 0) {
+		(void)conf_issues_add(issues, "", 0, 0,
+		    "belongs to another user (uid %u)", (unsigned)st.st_uid);
+		return (-EPERM);
+	}
+	if ((st.st_mode & S_IWOTH) != 0) {
+		(void)conf_issues_add(issues, "", 0, 0,
+		    "may be written by every user (mode %04o); chmod it 0600",
+		    (unsigned)st.st_mode & 07777u);
+		return (-EPERM);
+	}
+	*ret_is_open = (st.st_mode & S_IROTH) != 0;
+	return (0);
+}
+
+static int
+conf_is_secret(const char *path, struct json_object *v,
+    struct json_object *parent, const char *key, size_t index, void *arg)
+{
+	(void)path;
+	(void)v;
+	(void)parent;
+	(void)key;
+	(void)index;
+	(void)arg;
+	return (1);
+}
+
+int
+conf_read(const char *path, struct conf_text *ret_text,
+    struct conf_issues *issues)
+{
 	int	 r;
 
-	r = file_read(path, CONF_TEXT_MAX, &text, &len);
-	if (r < 0 && r != -ENOENT) {
+	*ret_text = (struct conf_text){ NULL, 0, false };
+	r = file_read(path, CONF_TEXT_MAX, &ret_text->text, &ret_text->len);
+	if (r == -ENOENT)
+		return (0);
+	if (r < 0) {
 		(void)conf_issues_add(issues, "", 0, 0, "cannot be read (%s)",
 		    r == -EFBIG ? "more than 1 MiB" : strerror(-r));
 		return (r);
 	}
-	r = conf_parse(path, text, len, schema, key, ret_conf, issues);
-	if (text != NULL)
-		explicit_bzero(text, len);
-	free(text);
+	r = conf_check_mode(path, issues, &ret_text->is_open);
+	if (r < 0)
+		conf_text_fini(ret_text);
+	return (r);
+}
+
+void
+conf_text_fini(struct conf_text *t)
+{
+	if (t->text != NULL)
+		explicit_bzero(t->text, t->len);
+	free(t->text);
+	*t = (struct conf_text){ NULL, 0, false };
+}
+
+int
+conf_from_text(const char *path, const struct conf_text *t,
+    struct conf_schema *schema, const uint8_t *key, struct conf **ret_conf,
+    struct conf_issues *issues)
+{
+	struct conf	*c;
+	int		 r;
+
+	r = conf_parse(path, t->text, t->len, schema, key, &c, issues);
+	if (r < 0)
+		return (r);
+	if (t->is_open && conf_secrets_each(schema, c->parsed, conf_is_secret,
+	    NULL) != 0)
+		(void)conf_issues_add(&c->warnings, "", 0, 0,
+		    "holds secrets and may be read by every user; chmod it 0600");
+	*ret_conf = c;
+	return (0);
+}
+
+int
+conf_load(const char *path, struct conf_schema *schema, const uint8_t *key,
+    struct conf **ret_conf, struct conf_issues *issues)
+{
+	struct conf_text	 t;
+	int			 r;
+
+	r = conf_read(path, &t, issues);
+	if (r < 0)
+		return (r);
+	r = conf_from_text(path, &t, schema, key, ret_conf, issues);
+	conf_text_fini(&t);
 	return (r);
 }
 
@@ -180,10 +271,12 @@ conf_check_file(const char *path, const char *schema_dir, FILE *out)
 	if (r >= 0)
 		r = conf_load(path, schema, NULL, &c, &issues);
 	conf_issues_print(&issues, path, out);
-	if (r >= 0)
+	if (r >= 0) {
+		conf_issues_print(conf_warnings(c), path, out);
 		(void)fprintf(out, "%s: %s\n", path, conf_exists(c) ? "ok" :
 		    "no such file; the defaults are in force");
-	else if (issues.n == 0)
+	}
+	if (r < 0 && issues.n == 0)
 		(void)fprintf(out, "%s: %s\n", path, strerror(-r));
 	(void)conf_unref(c);
 	(void)conf_schema_unref(schema);
@@ -298,6 +391,12 @@ struct json_object *
 conf_resolved(const struct conf *c)
 {
 	return (c->resolved);
+}
+
+const struct conf_issues *
+conf_warnings(const struct conf *c)
+{
+	return (&c->warnings);
 }
 
 const char *

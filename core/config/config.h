@@ -112,6 +112,8 @@ const char *conf_text(const struct conf *c, size_t *ret_len);	/* or NULL */
 struct json_object *conf_parsed(const struct conf *c);
 /* With ${NAME} replaced and without defaults. */
 struct json_object *conf_resolved(const struct conf *c);
+/* What is not an error: keys without effect, an open file; lent. */
+const struct conf_issues *conf_warnings(const struct conf *c);
 const char *conf_hash(const struct conf *c);		/* of the text */
 const char *conf_revision(const struct conf *c);	/* of what is resolved */
 

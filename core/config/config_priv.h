@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 
 #include "core/config/config.h"
+#include "core/config/live.h"
 
 struct conf {
 	unsigned		 n_refs;
@@ -18,6 +19,7 @@ struct conf {
 	struct json_object	*config;
 	char			 hash[CONF_HASH_MAX];
 	char			 revision[CONF_HASH_MAX];
+	struct conf_issues	 warnings;
 };
 
 #define CONF_DEPTH_MAX	64	/* of a document or a schema that is walked */
@@ -29,10 +31,26 @@ struct conf_trail {
 	size_t	 len;
 };
 
-/* Both return the length before, for conf_trail_cut(). */
+/* All return the length before, for conf_trail_cut(). */
 size_t	 conf_trail_key(struct conf_trail *t, const char *key);
 size_t	 conf_trail_index(struct conf_trail *t, size_t index);
+size_t	 conf_trail_add(struct conf_trail *t, const char *text);
 void	 conf_trail_cut(struct conf_trail *t, size_t len);
+
+/* A file as it was read. text NULL: there is none. */
+struct conf_text {
+	char	*text;
+	size_t	 len;
+	bool	 is_open;	/* every user may read it */
+};
+
+/* Blocks; any thread. Gives ret. issues says why not. */
+int	 conf_read(const char *path, struct conf_text *ret_text,
+	    struct conf_issues *issues) must_use;
+void	 conf_text_fini(struct conf_text *t);
+int	 conf_from_text(const char *path, const struct conf_text *t,
+	    struct conf_schema *schema, const uint8_t *key,
+	    struct conf **ret_conf, struct conf_issues *issues) must_use;
 
 /* The text of a snapshot from its text: strict JSON, parsed. */
 int	 conf_text_parse(const char *text, size_t len,
@@ -44,8 +62,14 @@ int	 conf_env_resolve(struct json_object *doc,
 int	 conf_defaults_fill(const struct conf_schema *s,
 	    struct json_object *doc) must_use;
 /* Checks against the schema. -EINVAL with issues. */
-int	 conf_schema_check(const struct conf_schema *s,
+int	 conf_schema_check(struct conf_schema *s,
 	    struct json_object *doc, struct conf_issues *issues) must_use;
+/* Names keys that are known and do nothing here. */
+int	 conf_schema_warn(const struct conf_schema *s,
+	    struct json_object *doc, struct conf_issues *warnings) must_use;
+/* What a change of the path asks for: the nearest node that says so. */
+enum conf_reload conf_reload_kind(const struct conf_schema *s,
+	    const char *path);
 /* "hmac-sha256:v1:<base64url>" into ret_text; key NULL: "". */
 int	 conf_hash_text(const uint8_t *key, const void *p, size_t len,
 	    char ret_text[CONF_HASH_MAX]) must_use;

@@ -79,28 +79,35 @@ conf_issues_print(const struct conf_issues *is, const char *file, FILE *out)
 }
 
 size_t
+conf_trail_add(struct conf_trail *t, const char *text)
+{
+	size_t	 old = t->len;
+	size_t	 n = MIN_OF(strlen(text), sizeof t->text - 1 - t->len);
+
+	memcpy(t->text + t->len, text, n);
+	t->len += n;
+	t->text[t->len] = '\0';
+	return (old);
+}
+
+size_t
 conf_trail_key(struct conf_trail *t, const char *key)
 {
 	size_t	 old = t->len;
-	int	 n;
 
-	n = snprintf(t->text + t->len, sizeof t->text - t->len, "%s%s",
-	    t->len == 0 ? "" : ".", key);
-	if (n > 0)
-		t->len = MIN_OF(t->len + (size_t)n, sizeof t->text - 1);
+	if (old > 0)
+		(void)conf_trail_add(t, ".");
+	(void)conf_trail_add(t, key);
 	return (old);
 }
 
 size_t
 conf_trail_index(struct conf_trail *t, size_t index)
 {
-	size_t	 old = t->len;
-	int	 n;
+	char	 text[32];
 
-	n = snprintf(t->text + t->len, sizeof t->text - t->len, "[%zu]", index);
-	if (n > 0)
-		t->len = MIN_OF(t->len + (size_t)n, sizeof t->text - 1);
-	return (old);
+	(void)snprintf(text, sizeof text, "[%zu]", index);
+	return (conf_trail_add(t, text));
 }
 
 void
@@ -124,7 +131,7 @@ locate_visit(const struct json5_value *v, void *arg)
 	unsigned		 i;
 	char			 key[CONF_PATH_MAX];
 
-	if (v->n_steps <= l->n_steps)
+	if (v->is_comment || v->n_steps <= l->n_steps)
 		return (0);
 	for (i = 0; i < v->n_steps; i++) {
 		if (v->steps[i].key == NULL) {

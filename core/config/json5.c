@@ -135,6 +135,20 @@ json5_newline(struct json5 *j, uint32_t c, unsigned n)
 	j->line_start = j->p;
 }
 
+/* Shows the comment that ends here to the visitor, if there is one. */
+static int
+json5_show_comment(struct json5 *j, const char *from, unsigned line)
+{
+	struct json5_value	 v = { .steps = j->steps, .line = line,
+		.is_comment = true };
+
+	if (j->visit == NULL)
+		return (0);
+	v.from = (size_t)(from - j->text);
+	v.to = (size_t)(j->p - j->text);
+	return (j->visit(&v, j->arg));
+}
+
 static int
 json5_comment(struct json5 *j)
 {
@@ -146,13 +160,13 @@ json5_comment(struct json5 *j)
 		while ((c = json5_char(j->p, j->end, &n)) != CP_NONE &&
 		    !json5_is_eol(c))
 			j->p += n;
-		return (0);
+		return (json5_show_comment(j, at, line));
 	}
 	j->p += 2;
 	while ((c = json5_char(j->p, j->end, &n)) != CP_NONE) {
 		if (c == '*' && j->p + 1 < j->end && j->p[1] == '/') {
 			j->p += 2;
-			return (0);
+			return (json5_show_comment(j, at, line));
 		}
 		if (json5_is_eol(c))
 			json5_newline(j, c, n);
@@ -184,7 +198,7 @@ json5_blank(struct json5 *j)
 		else if (c == '/' && j->p + 1 < j->end &&
 		    (j->p[1] == '/' || j->p[1] == '*')) {
 			r = json5_comment(j);
-			if (r < 0)
+			if (r != 0)
 				return (r);
 		} else
 			return (0);
@@ -540,6 +554,7 @@ json5_member(struct json5 *j, unsigned line, unsigned col)
 	int			 r;
 
 	v.from = (size_t)(j->p - j->text);
+	v.is_comment = false;
 	v.is_string = j->p < j->end && (*j->p == '"' || *j->p == '\'');
 	r = json5_value(j);
 	if (r != 0 || j->visit == NULL)
@@ -563,7 +578,7 @@ json5_array(struct json5 *j)
 		return (-ENOMEM);
 	for (i = 0;; i++) {
 		r = json5_blank(j);
-		if (r < 0)
+		if (r != 0)
 			return (r);
 		if (j->p < j->end && *j->p == ']')
 			break;
@@ -575,7 +590,7 @@ json5_array(struct json5 *j)
 		if (r != 0)
 			return (r);
 		r = json5_blank(j);
-		if (r < 0)
+		if (r != 0)
 			return (r);
 		if (j->p < j->end && *j->p == ']')
 			break;
@@ -637,7 +652,7 @@ json5_key(struct json5 *j, uint32_t object)
 		    (struct json5_step){ *key, j->str.len, 0 };
 	}
 	r = json5_blank(j);
-	if (r < 0)
+	if (r != 0)
 		return (r);
 	if (j->p >= j->end || *j->p != ':')
 		return (json5_unexpected(j, "instead of a colon"));
@@ -657,7 +672,7 @@ json5_object(struct json5 *j)
 		return (-ENOMEM);
 	for (i = 0;; i++) {
 		r = json5_blank(j);
-		if (r < 0)
+		if (r != 0)
 			return (r);
 		if (j->p >= j->end)
 			return (json5_unexpected(j, "in an object"));
@@ -669,16 +684,16 @@ json5_object(struct json5 *j)
 		if (j->visit != NULL)
 			col = json5_col(j, j->p);
 		r = json5_key(j, object);
-		if (r < 0)
+		if (r != 0)
 			return (r);
 		r = json5_blank(j);
-		if (r < 0)
+		if (r != 0)
 			return (r);
 		r = json5_member(j, line, col);
 		if (r != 0)
 			return (r);
 		r = json5_blank(j);
-		if (r < 0)
+		if (r != 0)
 			return (r);
 		if (j->p < j->end && *j->p == '}')
 			break;

@@ -36,9 +36,13 @@ struct json5_value {
 	size_t			 from;		/* bytes [from, to) of the text */
 	size_t			 to;
 	bool			 is_string;
+	bool			 is_comment;	/* steps are of no meaning then */
 };
 
-/* Called after a value and all in it; nonzero ends the visit. */
+/*
+ * Called after a value and all in it, and for each comment; of those that hold no
+ * others, in the order of the text. Nonzero ends the visit.
+ */
 typedef int json5_visit_fn(const struct json5_value *value, void *arg);
 
 /*

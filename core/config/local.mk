@@ -2,12 +2,19 @@
 noinst_LTLIBRARIES += core/libconfig.la
 core_libconfig_la_SOURCES = \
 	core/config/config.c core/config/config.h core/config/config_priv.h \
+	core/config/decide.c \
+	core/config/describe.c \
 	core/config/env.c \
 	core/config/hash.c \
 	core/config/issues.c \
 	core/config/json5.c core/config/json5.h \
+	core/config/live.c core/config/live.h core/config/live_priv.h \
+	core/config/merge.c core/config/merge.h \
+	core/config/op.c \
 	core/config/paths.c \
-	core/config/schema.c
+	core/config/redact.c core/config/redact.h \
+	core/config/schema.c \
+	core/config/service.c
 core_libconfig_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(GNUTLS_CFLAGS)
 core_libconfig_la_LIBADD = core/libjson.la core/libbase.la \
 	$(JSON_LIBS) $(GNUTLS_LIBS)
