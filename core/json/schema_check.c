@@ -458,7 +458,7 @@ check_member(struct check *c, const struct node_object *o, const char *key,
 		p = &o->props[i];
 		if (p->required != 0)
 			*seen |= UINT64_C(1) << (p->required - 1);
-		is_known = p->is_known;
+		*ret_known = is_known = p->is_known;
 		/* The report has taken these in the schema's order. */
 		if (p->node != NULL && c->rep == NULL &&
 		    !check_part(c, p->node, v, key, 0))
