@@ -1,1 +1,36 @@
 # SPDX-License-Identifier: MIT
+# The parts that the library needs are compiled into it once more: their own
+# libraries would bring in what a client has no use for, and link it.
+LIBCHELA_PARTS = core/base/base.h \
+	core/base/buf.c core/base/buf.h \
+	core/base/clock.c core/base/clock.h \
+	core/base/file.c core/base/file.h \
+	core/base/loop.c core/base/loop.h \
+	core/base/map.c core/base/map.h \
+	core/base/utf8.c core/base/utf8.h \
+	core/json/json.c core/json/json.h core/json/json_write.c \
+	core/json/scan.c core/json/scan.h \
+	core/ws/ws.c core/ws/ws.h core/ws/accept.c
+
+lib_LTLIBRARIES += core/libchela.la
+core_libchela_la_SOURCES = $(LIBCHELA_PARTS) \
+	core/client/client.c core/client/client_call.c \
+	core/client/client_priv.h core/client/client_wait.c \
+	core/client/link.c core/client/link.h \
+	core/client/url.c core/client/url.h
+core_libchela_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+core_libchela_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+	-export-symbols-regex '^chela_client_' -Wl,-z,defs
+core_libchela_la_LIBADD = $(EVENT_LIBS) $(JSON_LIBS) -lpthread -lm
+dist_chelainclude_DATA += include/chela/client.h
+
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_client
+TESTS += tests/unit/test_client
+tests_unit_test_client_SOURCES = tests/unit/test_client.c tests/unit/cu.h \
+	tests/unit/peer.c tests/unit/peer.h
+tests_unit_test_client_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_test_client_LDADD = core/libchela.la core/libhttphead.la \
+	core/libws.la core/libjson.la core/libbase.la $(EVENT_LIBS) \
+	$(JSON_LIBS) $(CUNIT_LIBS)
+endif
