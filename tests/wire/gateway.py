@@ -52,7 +52,8 @@ class Gateway:
                if not re.match(r"CHELA_(CONFIG|STATE_DIR|PASSWORD)|OPENCLAW_", k)}
         env.update(HOME=self.dir, CHELA_TOKEN=self.token, **self.env)
         argv = [chelad(), "--config", self.config, "--state-dir", self.state,
-                "--port", "0", "--schema-dir", f"{SOURCE}/schemas"]
+                "--port", "0", "--schema-dir",
+                os.environ.get("CHELA_SCHEMAS", f"{SOURCE}/schemas")]
         for d in self.plugin_dirs:
             argv += ["--plugin-dir", d]
         self.proc = subprocess.Popen(

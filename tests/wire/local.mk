@@ -8,6 +8,8 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_pressure.py \
 	tests/wire/test_library.py
 EXTRA_DIST += $(wire_scripts) tests/wire/ws.py tests/wire/gateway.py
-TEST_EXTENSIONS = .py
-PY_LOG_COMPILER = env CHELA_BUILD='$(abs_builddir)' \
-	CHELA_SOURCE='$(abs_srcdir)' PYTHONDONTWRITEBYTECODE=1 $(PYTHON3)
+TEST_EXTENSIONS = .py .sh
+script_env = CHELA_BUILD='$(abs_builddir)' CHELA_SOURCE='$(abs_srcdir)' \
+	CC='$(CC)' PYTHONDONTWRITEBYTECODE=1
+PY_LOG_COMPILER = env $(script_env) $(PYTHON3)
+SH_LOG_COMPILER = env $(script_env) sh

@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Builds each plugin of bad.c and asks chelad about it: refused, with a sentence
+# that says what is wrong, and nothing crashes. Needs CHELA_BUILD, CHELA_SOURCE.
+set -u
+: "${CHELA_BUILD:?}" "${CHELA_SOURCE:?}"
+chelad=$CHELA_BUILD/core/daemon/chelad
+test -x "$chelad" || chelad=$CHELA_BUILD/chelad
+test -x "$chelad" || { echo "no chelad in $CHELA_BUILD"; exit 77; }
+cc=${CC:-cc}
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/chela-abi-XXXXXX") || exit 1
+trap 'rm -rf "$tmp"' EXIT
+n=0
+failed=0
+
+result() {	# 0|1 NAME [FILE]
+	n=$((n + 1))
+	if test "$1" = 0; then
+		echo "ok $n - $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok $n - $2"
+		sed 's/^/  # /' "$3" | tail -n 12
+	fi
+}
+
+# case NUMBER NAME PATTERN: refused by --check-plugins for that reason; with
+# PATTERN "" it is accepted. Cases that only show when started: try().
+build() {
+	dir=$tmp/$2
+	mkdir -p "$dir/state"
+	chmod 700 "$dir/state"
+	# shellcheck disable=SC2086
+	$cc -shared -fPIC -g -O1 ${ABI_CFLAGS-} -I"$CHELA_SOURCE/include" \
+	    -DBAD="$1" "-DNAME=\"$2\"" -Wl,-z,now -fvisibility=hidden \
+	    -o "$dir/$2.so" "$CHELA_SOURCE/tests/abi/bad.c" || exit 1
+	chmod 755 "$dir/$2.so"
+	sed "s/NAME/$2/g" >"$dir/$2.json" <<-'END'
+	{"methods": {"NAME.say": {"summary": "Says nothing.",
+	  "params": {"type": "object", "additionalProperties": false},
+	  "result": {"type": "object"}, "errors": []}}}
+	END
+	echo '{}' >"$dir/config.json"
+	chmod 600 "$dir/config.json"
+}
+
+run() {
+	dir=$tmp/$1
+	shift
+	timeout 20 "$chelad" --config "$dir/config.json" --state-dir "$dir/state" \
+	    --schema-dir "$CHELA_SOURCE/schemas" --plugin-dir "$dir" --port 0 \
+	    "$@" >"$dir/out" 2>&1
+}
+
+check() {
+	build "$1" "$2"
+	run "$2" --check-plugins
+	r=$?
+	if test -z "$3"; then
+		test $r = 0 && grep -q "$2" "$tmp/$2/out"
+		result $? "$2 is accepted" "$tmp/$2/out"
+		return
+	fi
+	test $r -gt 0 && test $r -lt 124 && grep -Eq "$3" "$tmp/$2/out" &&
+	    ! grep -q 'init: called' "$tmp/$2/out"
+	result $? "$2 is refused: $3" "$tmp/$2/out"
+}
+
+# Refused when it starts: the daemon ends, and says which plugin and why.
+start() {
+	build "$1" "$2"
+	run "$2"
+	r=$?
+	test $r -gt 0 && test $r -lt 124 && grep -Eq "$3" "$tmp/$2/out"
+	result $? "$2 stops the start: $3" "$tmp/$2/out"
+}
+
+check 0 good ''
+check 1 bad-magic 'bad-magic.*magic|not a chela plugin'
+check 2 bad-major 'bad-major.*(ABI|abi).*2'
+check 3 bad-minor 'bad-minor.*(ABI|abi).*1\.9'
+check 4 bad-json 'bad-json.*json'
+check 5 bad-size 'bad-size.*(size|24)'
+check 6 bad-stride 'bad-stride.*(stride|size|8)'
+check 7 bad-name 'someone-else'
+check 8 bad-prefix 'bad-prefix.*chat\.say'
+check 9 bad-twice 'bad-twice.*(twice|already|duplicate)'
+check 10 bad-flag 'bad-flag.*flag'
+check 11 bad-roles 'bad-roles.*role'
+check 12 bad-handler 'bad-handler.*handler'
+check 13 bad-symbol 'bad-symbol.*(not a chela plugin|chela_plugin)'
+check 14 bad-undefined 'bad-undefined.*chela_no_such_function'
+check 15 bad-dep 'bad-dep.*not-there'
+check 16 bad-cycle 'bad-cycle.*(bad-cycle|cycle|itself)'
+check 18 bad-unlisted 'bad-unlisted.*bad-unlisted\.more'
+check 20 bad-pflag 'bad-pflag.*flag'
+check 21 bad-count 'bad-count.*(method|table|count)'
+start 17 bad-init 'bad-init.*init'
+start 19 bad-start 'bad-start.*start'
+
+# Files of another kind, and files that others may write.
+mkdir -p "$tmp/text/state" && chmod 700 "$tmp/text/state"
+echo '{}' >"$tmp/text/config.json"
+echo 'this is no object' >"$tmp/text/text.so"
+run text --check-plugins
+r=$?
+test $r -gt 0 && test $r -lt 124 && grep -q text "$tmp/text/out"
+result $? "a text file is refused" "$tmp/text/out"
+build 0 writable
+chmod 666 "$tmp/writable/writable.so"
+run writable --check-plugins
+r=$?
+test $r -gt 0 && test $r -lt 124 && grep -Eq 'writable' "$tmp/writable/out"
+result $? "a file that others may write is refused" "$tmp/writable/out"
+
+echo "# $((n - failed)) passed, $failed failed"
+test $failed = 0
