@@ -394,7 +394,10 @@ engine_idle(struct engine *e)
 	/* A full checkpoint lets the next write begin the journal anew. */
 	e->wal_pages = all - done;
 	r = sqlite_errno(e->db, rc);
-	return (r < 0 ? r : e->has_garbage);
+	if (r < 0)
+		return (r);
+	/* A reader that stands in the way is not waited for in a tight loop. */
+	return (e->has_garbage && e->wal_pages < WAL_MAX_PAGES);
 }
 
 bool

@@ -321,7 +321,8 @@ store_collect(struct store *s)
 	enum writer_state	 state;
 	struct op_list		 mine;
 	struct op		*op;
-	int			 was = s->degraded;
+	struct job		*job;
+	int			 was = store_is_degraded(s);
 
 	op_list_init(&mine);
 	pthread_mutex_lock(&s->lock);
@@ -345,8 +346,11 @@ store_collect(struct store *s)
 		s->reason[0] = '\0';
 	}
 	op_list_join(&s->reporting, &mine);
-	if (s->degraded != was && s->health != NULL)
-		s->health(s->health_arg, s->degraded, s->reason);
+	for (job = s->answers; job != NULL; job = job->next)
+		s->is_damaged |= job->r == -EBADMSG;
+	if (store_is_degraded(s) != was && s->health != NULL)
+		s->health(s->health_arg, store_is_degraded(s),
+		    store_reason(s));
 }
 
 static void
@@ -416,13 +420,14 @@ store_on_post(void *arg)
 int
 store_is_degraded(const struct store *s)
 {
-	return (s->degraded);
+	return (s->degraded < 0 || !s->is_damaged ? s->degraded : -EBADMSG);
 }
 
 const char *
 store_reason(const struct store *s)
 {
-	return (s->reason);
+	return (s->degraded < 0 || !s->is_damaged ? s->reason :
+	    "a part of the store is damaged and cannot be read");
 }
 
 void

@@ -21,6 +21,9 @@
  * store is degraded: get, each and reads go on, writes are refused at once with
  * the errno. A write that failed with an I/O error is not known to be durable;
  * a crash before the next good commit may still bring it back.
+ *
+ * A read that finds the file damaged fails with -EBADMSG; that, too, is shown as
+ * degraded, until the next start, but writes go on.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -124,7 +127,7 @@ int	 store_open(struct loop *l, const char *dir,
  */
 struct store *store_close(struct store *s);
 
-/* 0, or the negative errno of the last failed commit while it is degraded. */
+/* 0, or a negative errno: that of the last failed commit, or -EBADMSG. */
 int	 store_is_degraded(const struct store *s);
 const char *store_reason(const struct store *s);	/* "" when all is well */
 /* fn is called when that changes; r as store_is_degraded(). NULL: nobody. */
@@ -136,7 +139,10 @@ void	 store_stats(const struct store *s, struct store_stats *ret_stats);
  * and made again never has an old revision. ret_* may be NULL.
  */
 
-/* 0 or -ENOENT. text has a NUL after len; lent until the key is written again. */
+/*
+ * 0 or -ENOENT. text has a NUL after len; it is lent until the key is written or
+ * the loop goes on.
+ */
 int	 store_get(struct store *s, const char *ns, const char *key,
 	    const char **ret_text, size_t *ret_len, uint64_t *ret_rev);
 /*

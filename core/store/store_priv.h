@@ -214,7 +214,8 @@ struct store {
 	struct port		*port;
 	bool			 is_deferred;
 	bool			 is_closing;
-	int			 degraded;
+	int			 degraded;	/* writes are refused with this */
+	bool			 is_damaged;	/* a read has found out */
 	char			 reason[256];
 	store_health_fn		*health;
 	void			*health_arg;

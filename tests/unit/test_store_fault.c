@@ -433,6 +433,34 @@ a_damaged_file_is_refused_and_left_alone(void)
 }
 
 static void
+a_read_that_meets_damage_says_so(void)
+{
+	struct store_limits	 lim = { .check_max = 1 };
+	struct rows		 rows = { 0 };
+	struct stat		 st;
+	char			 junk[4096];
+
+	memset(junk, 0x5a, sizeof junk);
+	make_store();
+	CU_ASSERT_EQUAL(stat(help_path(STORE_FILE), &st), 0);
+	/* The last pages are rows: appended last. Not looked at by the start. */
+	overwrite(st.st_size - 4096, junk, sizeof junk);
+	overwrite(st.st_size - 3 * 4096, junk, sizeof junk);
+	CU_ASSERT_EQUAL_FATAL(help_open(&lim), 0);
+	CU_ASSERT_EQUAL(store_is_degraded(store), 0);
+	CU_ASSERT_EQUAL(store_read(store, NS, "l", 0, 0, 0, 0, on_rows,
+	    &rows), 0);
+	CU_ASSERT_TRUE(help_wait(1));
+	CU_ASSERT_EQUAL(rows.r, -EBADMSG);
+	CU_ASSERT_EQUAL(rows.n, 0);
+	rows_fini(&rows);
+	CU_ASSERT_EQUAL(store_is_degraded(store), -EBADMSG);
+	CU_ASSERT_PTR_NOT_NULL(strstr(store_reason(store), "damaged"));
+	CU_ASSERT_EQUAL(put_now("k", "1", STORE_ANY_REV, NULL), 0);
+	help_end();
+}
+
+static void
 somebody_elses_file_is_refused(void)
 {
 	sqlite3	*db = NULL;
@@ -615,6 +643,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(a_second_owner_is_refused),
 	CU_CASE(the_lock_of_a_killed_owner_is_free),
 	CU_CASE(a_damaged_file_is_refused_and_left_alone),
+	CU_CASE(a_read_that_meets_damage_says_so),
 	CU_CASE(somebody_elses_file_is_refused),
 	CU_CASE(a_journal_without_its_file_is_refused),
 	CU_CASE(files_are_private_whatever_the_umask),
