@@ -12,3 +12,13 @@ plugins_http_http_la_LDFLAGS = $(MODULE_FLAGS)
 # Not linked with libcurl: curl.c opens it when it is needed.
 plugins_http_http_la_LIBADD = $(JSON_LIBS) -ldl
 dist_schema_DATA += schemas/http.json
+
+if HAVE_CUNIT
+if PLUGIN_HTTP
+check_PROGRAMS += tests/plugin/test_http
+TESTS += tests/plugin/test_http
+endif
+endif
+tests_plugin_test_http_SOURCES = tests/plugin/test_http.c plugins/http/guard.c
+tests_plugin_test_http_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
+tests_plugin_test_http_LDADD = $(FAKE_LIBS) -ldl

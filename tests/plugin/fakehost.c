@@ -381,16 +381,25 @@ host_state_dir(void)
 	return (the_dir);
 }
 
+/* A copy with defaults; NULL when it is not as the schema wants it. Gives. */
 static struct json_object *
 ctx_conf_of(struct chela_ctx *ctx, struct json_object *doc)
 {
 	char			 path[256];
-	struct json_object	*o;
+	struct json_object	*o, *conf = NULL;
 
 	(void)snprintf(path, sizeof path, "plugins.entries.%s.config",
 	    ctx->name);
 	o = fake_get(doc, path);
-	return (o != NULL ? json_object_get(o) : json_object_new_object());
+	if (o == NULL)
+		conf = json_object_new_object();
+	else if (json_object_deep_copy(o, &conf, NULL) < 0)
+		abort();
+	if (fake_schema_conf(ctx, conf) < 0) {
+		json_object_put(conf);
+		return (NULL);
+	}
+	return (conf);
 }
 
 static int
@@ -408,7 +417,8 @@ conf_reload(struct fake *f, struct json_object *doc)
 			continue;
 		old_conf = ctx->conf;
 		ctx->conf = ctx_conf_of(ctx, doc);
-		r = ctx->plugin->reload == NULL ? 0 :
+		r = ctx->conf == NULL ? -EINVAL :
+		    ctx->plugin->reload == NULL ? 0 :
 		    ctx->plugin->reload(ctx, ctx->conf);
 		if (r < 0) {
 			json_object_put(ctx->conf);
@@ -572,6 +582,9 @@ ctx_new(struct fake *f, const char *name, const struct chela_plugin *p)
 	ctx->name = strdup(name);
 	ctx->plugin = p;
 	ctx->store = fake_store_get(f, name);
+	ctx->schemas = map_new();
+	if (ctx->schemas == NULL)
+		abort();
 	list_init(&ctx->timers);
 	list_init(&ctx->watches);
 	list_init(&ctx->hooks);
@@ -807,6 +820,8 @@ fake_start(struct fake *f)
 		if (ctx->plugin == NULL)
 			continue;
 		ctx->conf = ctx_conf_of(ctx, f->conf);
+		if (ctx->conf == NULL)
+			return (-EINVAL);
 		r = ctx->plugin->init == NULL ? 0 :
 		    ctx->plugin->init(ctx, &f->host);
 		if (r < 0)
@@ -936,6 +951,7 @@ fake_free(struct fake *f)
 		ctx = container_of(l, struct chela_ctx, link);
 		ctx_sweep(ctx);
 		list_remove(&ctx->link);
+		fake_schema_free(ctx);
 		json_object_put(ctx->schema);
 		free(ctx->name);
 		free(ctx);

@@ -6,6 +6,7 @@
 #include "tests/plugin/fakehost.h"
 
 #include "core/base/buf.h"
+#include "core/base/map.h"
 
 struct fake_kv {
 	struct list		 link;		/* by key */
@@ -44,6 +45,7 @@ struct chela_ctx {
 	const struct chela_plugin	*plugin;	/* NULL: the test */
 	struct fake_store		*store;
 	struct json_object		*schema;
+	struct map			*schemas;	/* compiled */
 	struct json_object		*conf;
 	void				*priv;
 	bool				 is_up;		/* init() went well */
@@ -90,6 +92,10 @@ void		 fake_call_table(struct chela_host *h);
 bool		 fake_schema_ok(struct chela_ctx *ctx, const char *part,
 		    const char *name, const char *kind, struct json_object *o,
 		    char *why, size_t why_size);
+/* Checks a plugin's part of the configuration and fills in its defaults. */
+int		 fake_schema_conf(struct chela_ctx *ctx,
+		    struct json_object *conf);
+void		 fake_schema_free(struct chela_ctx *ctx);
 void		 fake_hooks_free(struct chela_ctx *ctx);
 void		 fake_conns_close(struct fake *f);
 /* Later, on the loop, and counted while it is on its way. */

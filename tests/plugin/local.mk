@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The fake host, and one program for each plugin: append yours at the end.
+# The fake host. The test program of a plugin is in that plugin's local.mk:
 #
 #	if PLUGIN_CHAT
 #	check_PROGRAMS += tests/plugin/test_chat
@@ -21,7 +21,7 @@ tests_plugin_libfake_la_SOURCES = tests/plugin/fakehost.h \
 	tests/plugin/fakecall.c tests/plugin/fakestore.c \
 	tests/plugin/fakeschema.c tests/plugin/server.c tests/plugin/server.h
 tests_plugin_libfake_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
-tests_plugin_libfake_la_LIBADD = core/libbase.la $(EVENT_LIBS) $(JSON_LIBS) -ldl
+tests_plugin_libfake_la_LIBADD = core/libjson.la core/libbase.la $(EVENT_LIBS) $(JSON_LIBS) -ldl
 
 if HAVE_CUNIT
 check_PROGRAMS += tests/plugin/test_fakehost
@@ -29,13 +29,3 @@ TESTS += tests/plugin/test_fakehost
 endif
 tests_plugin_test_fakehost_SOURCES = tests/plugin/test_fakehost.c
 tests_plugin_test_fakehost_LDADD = $(FAKE_LIBS)
-
-if HAVE_CUNIT
-if PLUGIN_HTTP
-check_PROGRAMS += tests/plugin/test_http
-TESTS += tests/plugin/test_http
-endif
-endif
-tests_plugin_test_http_SOURCES = tests/plugin/test_http.c plugins/http/guard.c
-tests_plugin_test_http_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
-tests_plugin_test_http_LDADD = $(FAKE_LIBS) -ldl
