@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "core/base/map.h"
 
@@ -23,8 +26,8 @@
 
 /*
  * Keys of open objects. An object starts on this stack, where a new key is
- * compared with the hashes of the others. It moves to the set with its key number
- * SCAN_SMALL + 1, when the stack is full, or when a key has an escape.
+ * compared with the signatures of the others. It moves to the set with its key
+ * number SCAN_SMALL + 1, when the stack is full, or when a key has an escape.
  */
 #define SCAN_SMALL	32u
 #define SCAN_KEYS	128u
@@ -44,7 +47,8 @@ struct slot {
 struct level {
 	uint32_t	 id;		/* in the set; 0: on the stack of keys */
 	uint16_t	 base;		/* its first key on that stack */
-	bool		 is_object;
+	uint16_t	 limit;		/* keys on the stack then: move to the set */
+	char		 close;		/* '}', ']', or 0 around the root */
 };
 
 struct scan {
@@ -52,11 +56,9 @@ struct scan {
 	const char	*end;
 	size_t		 heap;
 	size_t		 heap_max;
-	uint64_t	 non_ascii;	/* bits that make a byte need checking */
-	uint32_t	 depth;
 	uint32_t	 depth_max;
-	uint32_t	 n_keys;
 	uint32_t	 last_id;
+	bool		 is_utf8_known;
 	enum scan_err	 err;
 	const char	*err_at;
 
@@ -64,9 +66,9 @@ struct scan {
 	uint32_t	 set_cap;	/* power of two, or 0 */
 	uint32_t	 set_len;
 
-	uint32_t	 hash[SCAN_KEYS];
+	uint64_t	 sig[SCAN_KEYS];
 	struct key	 key[SCAN_KEYS];
-	struct level	 level[SCAN_DEPTH_CAP];
+	struct level	 level[SCAN_DEPTH_CAP + 1];
 };
 
 static const char *
@@ -75,13 +77,6 @@ scan_fail(struct scan *s, enum scan_err err, const char *at)
 	s->err = err;
 	s->err_at = at;
 	return (NULL);
-}
-
-static bool
-scan_charge(struct scan *s, size_t n)
-{
-	s->heap += n;
-	return (likely(s->heap <= s->heap_max));
 }
 
 static uint64_t
@@ -93,15 +88,6 @@ load64(const char *p)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	v = __builtin_bswap64(v);
 #endif
-	return (v);
-}
-
-static uint32_t
-load32(const char *p)
-{
-	uint32_t	 v;
-
-	memcpy(&v, p, sizeof v);
 	return (v);
 }
 
@@ -205,62 +191,95 @@ scan_escape(struct scan *s, const char *p, bool is_key)
 	return (p + 11);
 }
 
-/*
- * p is after the opening quote; returns the closing one.
- *
- * Eight bytes at a time: a byte is of interest when it is a quote, a backslash or
- * a control character, or not ASCII while UTF-8 is to be checked. Subtracting may
- * borrow from the next byte, but only below a byte that is of interest itself, so
- * the lowest bit found is exact.
- */
-static inline const char *
-scan_string(struct scan *s, const char *p, bool is_key, bool *ret_escaped)
+/* scan_plain() without vectors, and for what is left at the end of the text. */
+static __attribute__((noinline)) const char *
+scan_plain_words(const char *p, const char *end, bool is_utf8_known)
 {
-	const char	*end = s->end;
+	const uint64_t	 non_ascii = is_utf8_known ? 0 : HIGH_BITS;
 	uint64_t	 x, hit;
 
-	for (;;) {
-		while (likely(end - p >= 8)) {
-			x = load64(p);
-			hit = (((x ^ LOW_BITS * '"') - LOW_BITS) |
-			    ((x ^ LOW_BITS * '\\') - LOW_BITS) |
-			    (x - LOW_BITS * ' ')) & ~x;
-			hit = (hit | (x & s->non_ascii)) & HIGH_BITS;
-			if (hit != 0) {
-				p += __builtin_ctzll(hit) >> 3;
-				goto found;
-			}
-			p += 8;
-		}
-		for (; p < end; p++) {
-			unsigned char c = (unsigned char)*p;
+	/*
+	 * Subtracting may borrow from the next byte, but only below a byte that is
+	 * of interest itself, so the lowest bit found is exact.
+	 */
+	while (end - p >= 8) {
+		x = load64(p);
+		hit = (((x ^ LOW_BITS * '"') - LOW_BITS) |
+		    ((x ^ LOW_BITS * '\\') - LOW_BITS) |
+		    (x - LOW_BITS * ' ')) & ~x;
+		hit = (hit | (x & non_ascii)) & HIGH_BITS;
+		if (hit != 0)
+			return (p + (__builtin_ctzll(hit) >> 3));
+		p += 8;
+	}
+	for (; p < end; p++) {
+		unsigned char c = (unsigned char)*p;
 
-			if (c == '"' || c == '\\' || c < ' ' ||
-			    (c >= 0x80 && s->non_ascii != 0))
-				goto found;
-		}
-		return (scan_fail(s, SCAN_SYNTAX, p));
-found:
-		if (likely(*p == '"'))
-			return (p);
+		if (c == '"' || c == '\\' || c < ' ' ||
+		    (c >= 0x80 && !is_utf8_known))
+			break;
+	}
+	return (p);
+}
+
+/*
+ * The first byte of a string that is of interest: a quote, a backslash, a control
+ * character, or one that is not ASCII while UTF-8 is to be checked. end when there
+ * is none.
+ */
+static inline const char *
+scan_plain(const char *p, const char *end, bool is_utf8_known)
+{
+#ifdef __SSE2__
+	const unsigned	 high = is_utf8_known ? 0 : 0xffff;
+	__m128i		 v, m;
+	unsigned	 bits;
+
+	while (likely(end - p >= 16)) {
+		v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		m = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+		    _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+		m = _mm_or_si128(m, _mm_cmpeq_epi8(v,
+		    _mm_min_epu8(v, _mm_set1_epi8(0x1f))));
+		bits = (unsigned)_mm_movemask_epi8(m) |
+		    ((unsigned)_mm_movemask_epi8(v) & high);
+		if (bits != 0)
+			return (p + __builtin_ctz(bits));
+		p += 16;
+	}
+#endif
+	return (scan_plain_words(p, end, is_utf8_known));
+}
+
+/*
+ * Goes on where the plain part of a string ended, which is no quote. Returns the
+ * closing quote, or NULL with the error set.
+ */
+static const char *
+scan_string_rest(struct scan *s, const char *p, bool is_key, bool *ret_escaped)
+{
+	const char	*end = s->end, *next;
+
+	while (p < end && *p != '"') {
 		if (*p == '\\') {
 			*ret_escaped = true;
 			p = scan_escape(s, p + 1, is_key);
 			if (p == NULL)
 				return (NULL);
-			continue;
-		}
-		if ((unsigned char)*p < ' ')
+		} else if ((unsigned char)*p < ' ') {
 			return (scan_fail(s, SCAN_SYNTAX, p));
-		/* Foreign scripts come in runs. */
-		do {
-			const char *next = scan_utf8(p, end);
-
-			if (next == NULL)
-				return (scan_fail(s, SCAN_UTF8, p));
-			p = next;
-		} while (p < end && (unsigned char)*p >= 0x80);
+		} else {
+			/* Foreign scripts come in runs. */
+			do {
+				next = scan_utf8(p, end);
+				if (next == NULL)
+					return (scan_fail(s, SCAN_UTF8, p));
+				p = next;
+			} while (p < end && (unsigned char)*p >= 0x80);
+		}
+		p = scan_plain(p, end, s->is_utf8_known);
 	}
+	return (p == end ? scan_fail(s, SCAN_SYNTAX, p) : p);
 }
 
 /*
@@ -539,137 +558,135 @@ scan_set_add(struct scan *s, uint32_t id, uint32_t off, uint32_t len)
 	return (0);
 }
 
-/* Moves the keys of an object to the set and adds one. */
-static int
-scan_key_spill(struct scan *s, struct level *l, uint32_t off, uint32_t len)
+/* Moves the keys of an object to the set and adds one. Sets the error. */
+static bool
+scan_key_spill(struct scan *s, struct level *l, uint32_t *n_keys, uint32_t off,
+    uint32_t len)
 {
 	uint32_t	 i;
-	int		 r;
+	int		 r = 0;
 
 	if (l->id == 0) {
 		l->id = ++s->last_id;
-		for (i = l->base; i < s->n_keys; i++) {
+		for (i = l->base; r == 0 && i < *n_keys; i++)
 			r = scan_set_add(s, l->id, s->key[i].off,
 			    s->key[i].len);
-			if (r < 0)
-				return (r);
-		}
-		s->n_keys = l->base;
+		*n_keys = l->base;
+		l->limit = 0;
 	}
-	return (scan_set_add(s, l->id, off, len));
+	if (r == 0)
+		r = scan_set_add(s, l->id, off, len);
+	if (r == 0)
+		return (true);
+	(void)scan_fail(s, r == -EEXIST ? SCAN_DUP_KEY : SCAN_NOMEM,
+	    s->text + off);
+	return (false);
 }
 
-/* Equal keys have equal hashes; no more is asked of it. */
-static uint32_t
-scan_quick_hash(const char *p, size_t len)
+/* Equal keys have equal signatures; up to 8 bytes the signature is the key. */
+static inline uint64_t
+key_signature(const char *p, size_t len, const char *end)
 {
-	uint64_t	 a, b;
+	uint64_t	 sig = 0;
+	size_t		 i;
 
-	if (len >= 8) {
-		a = load64(p);
-		b = load64(p + len - 8);
-	} else if (len >= 4) {
-		a = load32(p);
-		b = load32(p + len - 4);
-	} else {
-		a = len == 0 ? 0 : (unsigned char)p[0];
-		b = len == 0 ? 0 : (uint64_t)(unsigned char)p[len / 2] << 8 |
-		    (unsigned char)p[len - 1];
-	}
-	a = (a ^ len) * UINT64_C(0x9e3779b97f4a7c15) ^
-	    b * UINT64_C(0xc2b2ae3d27d4eb4f);
-	return ((uint32_t)(a >> 32));
+	if (len >= 8)
+		return (load64(p) ^ load64(p + len - 8) << 1);
+	if (likely(end - p >= 8))
+		return (load64(p) & ((UINT64_C(1) << (8 * len)) - 1));
+	for (i = 0; i < len; i++)
+		sig |= (uint64_t)(unsigned char)p[i] << (8 * i);
+	return (sig);
 }
 
 /* p..q is a key without its quotes. Sets the error. */
 static inline bool
-scan_key(struct scan *s, const char *p, const char *q, bool is_escaped)
+scan_key(struct scan *s, struct level *l, uint32_t *n_keys, const char *p,
+    const char *q, bool is_escaped)
 {
-	struct level	*l = &s->level[s->depth - 1];
-	uint32_t	 hash, i, off = (uint32_t)(p - s->text);
-	uint32_t	 len = (uint32_t)(q - p);
-	int		 r;
+	uint64_t	 sig;
+	uint32_t	 i, n = *n_keys;
+	size_t		 len = (size_t)(q - p);
 
-	if (unlikely(l->id != 0 || is_escaped || s->n_keys == SCAN_KEYS ||
-	    s->n_keys - l->base == SCAN_SMALL)) {
-		r = scan_key_spill(s, l, off, len);
-		if (r == 0)
-			return (true);
-		(void)scan_fail(s, r == -EEXIST ? SCAN_DUP_KEY : SCAN_NOMEM, p);
-		return (false);
-	}
-	hash = scan_quick_hash(p, len);
-	for (i = l->base; i < s->n_keys; i++) {
-		if (unlikely(s->hash[i] == hash) && s->key[i].len == len &&
+	if (unlikely(n >= l->limit || is_escaped))
+		return (scan_key_spill(s, l, n_keys, (uint32_t)(p - s->text),
+		    (uint32_t)len));
+	sig = key_signature(p, len, s->end);
+	for (i = l->base; i < n; i++) {
+		if (unlikely(s->sig[i] == sig) && s->key[i].len == len &&
 		    memcmp(s->text + s->key[i].off, p, len) == 0) {
 			(void)scan_fail(s, SCAN_DUP_KEY, p);
 			return (false);
 		}
 	}
-	s->hash[i] = hash;
-	s->key[i] = (struct key){ off, len };
-	s->n_keys++;
+	s->sig[n] = sig;
+	s->key[n] = (struct key){ (uint32_t)(p - s->text), (uint32_t)len };
+	*n_keys = n + 1;
 	return (true);
 }
 
-static inline const char *
+static __attribute__((noinline)) const char *
 scan_space(const char *p, const char *end)
 {
-	while (p < end && unlikely((unsigned char)*p <= ' ') &&
+	while (p < end &&
 	    (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
 		p++;
 	return (p);
 }
 
-static struct scan_span *
+/* The span for a name, by its length first: most names are none of ours. */
+static inline struct scan_span *
+scan_frame_find(struct scan_frame *f, const char *p, size_t len)
+{
+	switch (len) {
+	case 2:
+		return (memcmp(p, "id", 2) == 0 ? &f->id : NULL);
+	case 4:
+		return (memcmp(p, "type", 4) == 0 ? &f->type : NULL);
+	case 6:
+		if (memcmp(p, "method", 6) == 0)
+			return (&f->method);
+		return (memcmp(p, "params", 6) == 0 ? &f->params : NULL);
+	case 11:
+		return (memcmp(p, "traceparent", 11) == 0 ?
+		    &f->traceparent : NULL);
+	case 17:
+		return (memcmp(p, "expectedProfileId", 17) == 0 ?
+		    &f->profile : NULL);
+	default:
+		return (NULL);
+	}
+}
+
+/* As above, for a name with its quotes that has an escape. */
+static __attribute__((noinline)) struct scan_span *
+scan_frame_find_escaped(struct scan_frame *f, const struct scan_span *name)
+{
+	struct scan_span	*span = NULL;
+	struct buf		 b = BUF_INIT;
+
+	/* A buffer that failed is empty, and so no name of ours. */
+	if (scan_span_str(name, &b) == 0 && b.len > 0)
+		span = scan_frame_find(f, b.data, b.len);
+	buf_fini(&b);
+	return (span);
+}
+
+/* p..q is the name of a member of the root. */
+static inline struct scan_span *
 scan_frame_member(struct scan_frame *f, const char *p, const char *q,
     bool is_escaped)
 {
-	static const struct {
-		const char	*name;
-		size_t		 len;
-		size_t		 offset;
-	} known[] = {
-		{ "type", 4, offsetof(struct scan_frame, type) },
-		{ "id", 2, offsetof(struct scan_frame, id) },
-		{ "method", 6, offsetof(struct scan_frame, method) },
-		{ "params", 6, offsetof(struct scan_frame, params) },
-		{ "traceparent", 11, offsetof(struct scan_frame, traceparent) },
-		{ "expectedProfileId", 17,
-		    offsetof(struct scan_frame, profile) },
-	};
 	const struct scan_span	 name = { p - 1, (size_t)(q - p) + 2, '"' };
-	size_t			 i;
+	struct scan_span	*span;
 
-	for (i = 0; i < ARRAY_LEN(known); i++) {
-		if (is_escaped ? scan_span_is(&name, known[i].name) :
-		    name.len - 2 == known[i].len &&
-		    memcmp(p, known[i].name, known[i].len) == 0)
-			return ((struct scan_span *)(void *)
-			    ((char *)f + known[i].offset));
-	}
-	if (f->unknown.kind == 0)
+	if (likely(!is_escaped))
+		span = scan_frame_find(f, p, (size_t)(q - p));
+	else
+		span = scan_frame_find_escaped(f, &name);
+	if (span == NULL && f->unknown.kind == 0)
 		f->unknown = name;
-	return (NULL);
-}
-
-static bool
-scan_push(struct scan *s, bool is_object)
-{
-	if (s->depth >= s->depth_max)
-		return (false);
-	s->level[s->depth++] = (struct level){
-		.base = (uint16_t)s->n_keys,
-		.is_object = is_object,
-	};
-	return (true);
-}
-
-static void
-scan_pop(struct scan *s)
-{
-	s->depth--;
-	s->n_keys = s->level[s->depth].base;
+	return (span);
 }
 
 static char
@@ -678,141 +695,180 @@ scan_kind(char first)
 	return (first == '-' || is_digit(first) ? '0' : first);
 }
 
-/* The whole text; returns its end, or NULL with the error set. */
-static const char *
+/* In scan_run(): leaves with an error. */
+#define STOP(why, at) do { \
+	(void)scan_fail(s, (why), (at)); \
+	goto out; \
+} while (0)
+
+/* In scan_run(): accounts for n bytes of heap of the value at p. */
+#define CHARGE(n) do { \
+	heap += (n); \
+	if (unlikely(heap > heap_max)) \
+		STOP(SCAN_BUDGET, p); \
+} while (0)
+
+/* In scan_run(): goes to the next byte that is no white space; there must be one. */
+#define SKIP_SPACE() do { \
+	if (unlikely(p == end)) \
+		STOP(SCAN_SYNTAX, p); \
+	if (unlikely((unsigned char)*p <= ' ')) { \
+		p = scan_space(p, end); \
+		if (p == end) \
+			STOP(SCAN_SYNTAX, p); \
+	} \
+} while (0)
+
+/*
+ * In scan_run(): from the opening quote at p to the closing one at q. Nearly all
+ * strings are plain, and then is_escaped is a constant.
+ */
+#define SCAN_STRING(is_key) do { \
+	q = scan_plain(p + 1, end, is_utf8_known); \
+	is_escaped = false; \
+	if (unlikely(q == end || *q != '"')) { \
+		q = scan_string_rest(s, q, (is_key), &is_escaped); \
+		if (q == NULL) \
+			goto out; \
+	} \
+} while (0)
+
+/*
+ * The whole text. What changes with every value is in locals: the struct is
+ * reachable from elsewhere, so its members would be written back each time.
+ */
+static void
 scan_run(struct scan *s, struct scan_frame *f)
 {
-	const char		*p = s->text, *end = s->end, *q;
-	const char		*member_at = NULL;	/* value at depth 1 */
+	const char		*p = s->text, *q;
+	const char *const	 end = s->end;
+	const char		*member_at = NULL;	/* value of the root */
+	const size_t		 heap_max = s->heap_max;
 	struct scan_span	*member = NULL;
-	size_t			 n;
+	struct level		*l = s->level;
+	struct level *const	 l_max = s->level + s->depth_max;
+	size_t			 heap = 0, n;
+	uint32_t		 n_keys = 0;
+	const bool		 is_utf8_known = s->is_utf8_known;
 	bool			 is_escaped;
 
+	*l = (struct level){ .id = 0 };
 	p = scan_space(p, end);
 	if (p == end)
-		return (scan_fail(s, SCAN_EMPTY, p));
+		STOP(SCAN_EMPTY, p);
 	if (f != NULL)
 		f->root = scan_kind(*p);
 value:
-	p = scan_space(p, end);
-	if (unlikely(p == end))
-		return (scan_fail(s, SCAN_SYNTAX, p));
-	if (s->depth == 1)
+	SKIP_SPACE();
+	if (l == s->level + 1)
 		member_at = p;
-	switch (*p) {
-	case '{':
-		if (!scan_charge(s, SCAN_COST_OBJECT))
-			return (scan_fail(s, SCAN_BUDGET, p));
-		if (!scan_push(s, true))
-			return (scan_fail(s, SCAN_DEPTH, p));
-		p = scan_space(p + 1, end);
-		if (p < end && *p == '}') {
-			scan_pop(s);
-			p++;
-			goto done;
-		}
-		goto key;
-	case '[':
-		if (!scan_charge(s, SCAN_COST_ARRAY))
-			return (scan_fail(s, SCAN_BUDGET, p));
-		if (!scan_push(s, false))
-			return (scan_fail(s, SCAN_DEPTH, p));
-		p = scan_space(p + 1, end);
-		if (p < end && *p == ']') {
-			scan_pop(s);
-			p++;
-			goto done;
-		}
-		goto value;
-	case '"':
-		is_escaped = false;
-		q = scan_string(s, p + 1, false, &is_escaped);
-		if (q == NULL)
-			return (NULL);
-		if (!scan_charge(s, SCAN_COST_SCALAR + (size_t)(q - p)))
-			return (scan_fail(s, SCAN_BUDGET, p));
+	if (*p == '"') {
+		SCAN_STRING(false);
+		CHARGE(SCAN_COST_SCALAR + (size_t)(q - p));
 		p = q + 1;
 		goto done;
+	}
+	switch (*p) {
+	case '{':
+		CHARGE(SCAN_COST_OBJECT);
+		if (unlikely(l == l_max))
+			STOP(SCAN_DEPTH, p);
+		*++l = (struct level){
+			.base = (uint16_t)n_keys,
+			.limit = (uint16_t)MIN_OF(n_keys + SCAN_SMALL,
+			    SCAN_KEYS),
+			.close = '}',
+		};
+		p++;
+		SKIP_SPACE();
+		if (*p == '}')
+			goto close;
+		goto key;
+	case '[':
+		CHARGE(SCAN_COST_ARRAY);
+		if (unlikely(l == l_max))
+			STOP(SCAN_DEPTH, p);
+		*++l = (struct level){ .base = (uint16_t)n_keys, .close = ']' };
+		p++;
+		SKIP_SPACE();
+		if (*p == ']')
+			goto close;
+		goto value;
 	case '-':
 	case '0': case '1': case '2': case '3': case '4':
 	case '5': case '6': case '7': case '8': case '9':
 		q = scan_number(s, p);
-		if (q == NULL)
-			return (NULL);
+		if (unlikely(q == NULL))
+			goto out;
 		/* A double keeps its spelling. */
 		n = (size_t)(q - p);
-		if (!scan_charge(s, SCAN_COST_SCALAR + (n > 16 ? n : 0)))
-			return (scan_fail(s, SCAN_BUDGET, p));
+		CHARGE(SCAN_COST_SCALAR + (n > 16 ? n : 0));
 		p = q;
 		goto done;
 	case 't':
 		if (end - p < 4 || memcmp(p, "true", 4) != 0)
-			return (scan_fail(s, SCAN_SYNTAX, p));
+			STOP(SCAN_SYNTAX, p);
 		n = 4;
 		break;
 	case 'f':
 		if (end - p < 5 || memcmp(p, "false", 5) != 0)
-			return (scan_fail(s, SCAN_SYNTAX, p));
+			STOP(SCAN_SYNTAX, p);
 		n = 5;
 		break;
 	case 'n':
 		if (end - p < 4 || memcmp(p, "null", 4) != 0)
-			return (scan_fail(s, SCAN_SYNTAX, p));
+			STOP(SCAN_SYNTAX, p);
 		n = 4;
 		break;
 	default:
-		return (scan_fail(s, SCAN_SYNTAX, p));
+		STOP(SCAN_SYNTAX, p);
 	}
-	if (!scan_charge(s, SCAN_COST_SCALAR))
-		return (scan_fail(s, SCAN_BUDGET, p));
+	CHARGE(SCAN_COST_SCALAR);
 	p += n;
 done:
-	if (s->depth <= 1) {
-		if (s->depth == 0) {
-			p = scan_space(p, end);
-			if (p != end)
-				return (scan_fail(s, SCAN_SYNTAX, p));
-			return (p);
-		}
-		if (member != NULL) {
-			member->p = member_at;
-			member->len = (size_t)(p - member_at);
-			member->kind = scan_kind(*member_at);
-		}
+	if (member != NULL && l == s->level + 1) {
+		member->p = member_at;
+		member->len = (size_t)(p - member_at);
+		member->kind = scan_kind(*member_at);
 	}
-	p = scan_space(p, end);
-	if (unlikely(p == end))
-		return (scan_fail(s, SCAN_SYNTAX, p));
+	if (unlikely(l == s->level)) {
+		p = scan_space(p, end);
+		if (p != end)
+			STOP(SCAN_SYNTAX, p);
+		goto out;
+	}
+	SKIP_SPACE();
 	if (*p == ',') {
 		p++;
-		if (!s->level[s->depth - 1].is_object)
+		if (l->close == ']')
 			goto value;
-		p = scan_space(p, end);
+		SKIP_SPACE();
 		goto key;
 	}
-	if (*p != (s->level[s->depth - 1].is_object ? '}' : ']'))
-		return (scan_fail(s, SCAN_SYNTAX, p));
+	if (unlikely(*p != l->close))
+		STOP(SCAN_SYNTAX, p);
+close:
 	p++;
-	scan_pop(s);
+	n_keys = l->base;
+	l--;
 	goto done;
 key:
-	if (unlikely(p == end || *p != '"'))
-		return (scan_fail(s, SCAN_SYNTAX, p));
-	is_escaped = false;
-	q = scan_string(s, p + 1, true, &is_escaped);
-	if (q == NULL)
-		return (NULL);
-	if (!scan_charge(s, SCAN_COST_KEY + (size_t)(q - p)))
-		return (scan_fail(s, SCAN_BUDGET, p));
-	if (!scan_key(s, p + 1, q, is_escaped))
-		return (NULL);
-	if (f != NULL && s->depth == 1)
+	if (unlikely(*p != '"'))
+		STOP(SCAN_SYNTAX, p);
+	SCAN_STRING(true);
+	CHARGE(SCAN_COST_KEY + (size_t)(q - p));
+	if (unlikely(!scan_key(s, l, &n_keys, p + 1, q, is_escaped)))
+		goto out;
+	if (f != NULL && l == s->level + 1)
 		member = scan_frame_member(f, p + 1, q, is_escaped);
-	p = scan_space(q + 1, end);
-	if (unlikely(p == end || *p != ':'))
-		return (scan_fail(s, SCAN_SYNTAX, p));
+	p = q + 1;
+	SKIP_SPACE();
+	if (unlikely(*p != ':'))
+		STOP(SCAN_SYNTAX, p);
 	p++;
 	goto value;
+out:
+	s->heap = heap;
 }
 
 static int
@@ -827,10 +883,8 @@ scan_text(const char *text, size_t len, const struct scan_limits *lim,
 	s.end = text + len;
 	s.heap = 0;
 	s.heap_max = lim->heap_max;
-	s.non_ascii = lim->is_utf8_known ? 0 : HIGH_BITS;
-	s.depth = 0;
+	s.is_utf8_known = lim->is_utf8_known;
 	s.depth_max = MIN_OF(lim->depth_max, SCAN_DEPTH_CAP);
-	s.n_keys = 0;
 	s.last_id = 0;
 	s.err = SCAN_OK;
 	s.err_at = s.end;
@@ -840,7 +894,7 @@ scan_text(const char *text, size_t len, const struct scan_limits *lim,
 	if (len > SCAN_LEN_MAX)
 		(void)scan_fail(&s, SCAN_BUDGET, text);
 	else
-		(void)scan_run(&s, f);
+		scan_run(&s, f);
 	free(s.set);
 	*ret = (struct scan_result){
 		.err = s.err,
