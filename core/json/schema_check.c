@@ -453,6 +453,7 @@ check_member(struct check *c, const struct node_object *o, const char *key,
 	uint32_t		 i;
 	bool			 ok = true, is_known = false;
 
+	*ret_known = false;
 	i = words_find(&o->names, key, len);
 	if (i != WORD_NONE) {
 		p = &o->props[i];

@@ -18,3 +18,12 @@ EXTRA_DIST += tests/conformance/package.json \
 conformance: all
 	$(srcdir)/tests/conformance/run --npm-dir $(builddir)/npm $(builddir)
 .PHONY: conformance
+
+# The validator against AJV; it skips where the packages are not installed.
+dist_check_SCRIPTS += tests/conformance/ajv.sh
+EXTRA_DIST += tests/conformance/test_ajv.mjs
+TESTS += tests/conformance/ajv.sh
+check_PROGRAMS += tests/conformance/schema_run
+tests_conformance_schema_run_SOURCES = tests/conformance/schema_run.c
+tests_conformance_schema_run_LDADD = core/libjson.la core/libbase.la $(JSON_LIBS)
+conformance: tests/conformance/schema_run
