@@ -24,6 +24,21 @@ core_libchela_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
 core_libchela_la_LIBADD = $(EVENT_LIBS) $(JSON_LIBS) -lpthread -lm
 dist_chelainclude_DATA += include/chela/client.h
 
+# The command takes its small things from the parts themselves: the library
+# exports the installed interface and nothing else.
+bin_PROGRAMS += chela
+chela_SOURCES = core/client/chela.c core/client/chela.h \
+	core/client/chela_call.c core/client/chela_chat.c \
+	core/client/chela_config.c core/client/chela_out.c \
+	core/client/chela_plugins.c core/client/chela_sessions.c \
+	core/client/chela_state.c core/client/url.c core/client/url.h
+chela_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)
+chela_CFLAGS = $(AM_CFLAGS) $(CHELA_EXE_CFLAGS) $(EVENT_CFLAGS)
+chela_LDFLAGS = $(AM_LDFLAGS) $(CHELA_EXE_LDFLAGS)
+chela_LDADD = core/libchela.la core/libjson.la core/libbase.la \
+	$(EVENT_LIBS) $(JSON_LIBS)
+dist_man_MANS += core/client/chela.1
+
 if HAVE_CUNIT
 check_PROGRAMS += tests/unit/test_client
 TESTS += tests/unit/test_client
