@@ -4,3 +4,19 @@
 check_PROGRAMS += tests/bench/bench_store
 tests_bench_bench_store_SOURCES = tests/bench/bench_store.c
 tests_bench_bench_store_LDADD = core/libstore.la
+# Measuring: "make bench" for the table, "make bench-ir" for the guarded figure.
+EXTRA_PROGRAMS = tests/bench/wsload tests/bench/epoll_echo
+tests_bench_wsload_SOURCES = tests/bench/wsload.c
+tests_bench_wsload_LDADD = -lm
+tests_bench_epoll_echo_SOURCES = tests/bench/epoll_echo.c
+CLEANFILES += $(EXTRA_PROGRAMS)
+EXTRA_DIST += tests/bench/README tests/bench/run tests/bench/ir \
+	tests/bench/ws_ajv_server.mjs
+
+bench-programs: all $(EXTRA_PROGRAMS)
+bench: bench-programs
+	npm=; test ! -d npm/node_modules/ws || npm='--npm npm'; \
+	$(PYTHON3) $(srcdir)/tests/bench/run $$npm $(builddir)
+bench-ir: bench-programs
+	$(PYTHON3) $(srcdir)/tests/bench/ir $(builddir)
+.PHONY: bench-programs bench bench-ir
