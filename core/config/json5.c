@@ -648,6 +648,7 @@ json5_key(struct json5 *j, uint32_t object)
 		if (*key == NULL)
 			return (-ENOMEM);
 		memcpy(*key, full + sizeof object, j->str.len);
+		(*key)[j->str.len] = '\0';
 		j->steps[j->depth - 1] =
 		    (struct json5_step){ *key, j->str.len, 0 };
 	}

@@ -22,7 +22,7 @@ struct json5_error {
 
 /* One step down from a container: a member, or (key NULL) an element. */
 struct json5_step {
-	const char	*key;		/* len bytes and no NUL */
+	const char	*key;		/* len bytes and a NUL */
 	size_t		 len;
 	unsigned	 index;
 };

@@ -126,6 +126,9 @@ changes_add(const char *path, void *arg)
 	struct changes		*c = arg;
 	enum conf_reload	 kind = conf_reload_kind(c->schema, path);
 
+	/* Who wrote the file last is no setting. */
+	if (strncmp(path, "meta.", 5) == 0)
+		return (0);
 	c->kind = MAX_OF(c->kind, kind);
 	if (json_object_array_length(c->paths) == CONF_CHANGED_MAX)
 		return (0);
@@ -228,7 +231,8 @@ conf_live_adopt(struct conf_live *live, struct conf_text *text)
 	struct conf		*next = NULL;
 	int			 r;
 
-	if (!conf_live_set_disk(live, text))
+	/* One that was refused is looked at again: a check may think anew. */
+	if (!conf_live_set_disk(live, text) && live->disk_issues.n == 0)
 		return (false);
 	if (strcmp(conf_get_str(live->current, "gateway.reload.mode", ""),
 	    "off") == 0) {

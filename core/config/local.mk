@@ -19,3 +19,8 @@ core_libconfig_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(GNUTLS_CFLAGS)
 core_libconfig_la_LIBADD = core/libjson.la core/libbase.la \
 	$(JSON_LIBS) $(GNUTLS_LIBS)
 dist_schema_DATA += schemas/config.json
+
+check_PROGRAMS += tests/fuzz/fuzz_config
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c tests/fuzz/replay.c
+tests_fuzz_fuzz_config_LDADD = core/libconfig.la $(JSON_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/config

@@ -16,11 +16,17 @@ EXTRA_DIST += tests/json-schema-suite
 
 # core/config
 if HAVE_CUNIT
-check_PROGRAMS += tests/unit/test_json5
-TESTS += tests/unit/test_json5
+check_PROGRAMS += tests/unit/test_json5 tests/unit/test_config \
+	tests/unit/test_conf_live
+TESTS += tests/unit/test_json5 tests/unit/test_config tests/unit/test_conf_live
 endif
 tests_unit_test_json5_SOURCES = tests/unit/test_json5.c tests/unit/cu.h
 tests_unit_test_json5_LDADD = core/libconfig.la $(CUNIT_LIBS)
+tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/cu.h
+tests_unit_test_config_LDADD = core/libconfig.la $(JSON_LIBS) $(CUNIT_LIBS)
+tests_unit_test_conf_live_SOURCES = tests/unit/test_conf_live.c \
+	tests/unit/cu.h
+tests_unit_test_conf_live_LDADD = core/libconfig.la $(JSON_LIBS) $(CUNIT_LIBS)
 
 # core/store
 if HAVE_CUNIT
