@@ -199,7 +199,7 @@ sessions_init(struct chela_ctx *ctx, const struct chela_host *host)
 static int
 sessions_start(struct chela_ctx *ctx)
 {
-	sessions.models = sessions.host->svc_import(ctx, CHELA_MODELS_SERVICE);
+	(void)ctx;
 	return (index_load());
 }
 
@@ -289,17 +289,12 @@ static const struct chela_event events[] = {
 	{ .name = "session.operation", .scope = "read" },
 };
 
-static const struct chela_dep deps[] = {
-	{ .name = "models", .flags = CHELA_DEP_OPTIONAL },
-};
-
 CHELA_PLUGIN = {
 	CHELA_HEAD("sessions"),
 	.version = CHELA_VERSION(1, 0, 0),
 	.summary = "Conversations, their transcripts and settings",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
-	CHELA_DEPS(deps),
 	.init = sessions_init,
 	.start = sessions_start,
 	.fini = sessions_fini,

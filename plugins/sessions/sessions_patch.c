@@ -189,24 +189,25 @@ patch_model(const char *key, struct json_object *value, struct chela_req *req,
 {
 	struct chela_model_ref	 ref = { .struct_size = sizeof ref };
 	struct chela_model_ref	 usual = { .struct_size = sizeof usual };
+	const struct chela_models_1 *models = models_get();
 	char			 agent[CHELA_SESSION_AGENT_MAX + 1];
 	const char		*why = NULL;
 	bool			 same = value == NULL;
 	int			 r;
 
 	if (value != NULL) {
-		if (sessions.models == NULL)
+		if (models == NULL)
 			return (sessions.host->req_fail(req, ERR_GONE,
 			    "no plugin serves models"), -ENOSYS);
 		(void)key_agent(key, agent);
-		r = sessions.models->resolve(json_object_get_string(value),
+		r = models->resolve(json_object_get_string(value),
 		    agent, &ref, &why);
 		if (r < 0)
 			return (sessions.host->req_fail(req, ERR_BAD, "%s",
 			    why != NULL ? why : "unknown model"), r);
 		json_object_put(ref.provider_conf);
 		json_object_put(ref.model_conf);
-		if (sessions.models->resolve(NULL, agent, &usual, &why) >= 0) {
+		if (models->resolve(NULL, agent, &usual, &why) >= 0) {
 			same = strcmp(usual.provider, ref.provider) == 0 &&
 			    strcmp(usual.model, ref.model) == 0;
 			json_object_put(usual.provider_conf);
@@ -304,6 +305,7 @@ patch_check_thinking(const char *key, struct chela_req *req,
     struct json_object *fields)
 {
 	struct chela_model_ref	 ref = { .struct_size = sizeof ref };
+	const struct chela_models_1 *models = models_get();
 	char			 agent[CHELA_SESSION_AGENT_MAX + 1], name[400];
 	struct json_object	*entry = NULL, *reasons;
 	struct sess		*s = sess_find(key);
@@ -311,7 +313,7 @@ patch_check_thinking(const char *key, struct chela_req *req,
 	const char		*why, *model = NULL;
 	int			 r = 0;
 
-	if (level == NULL || sessions.models == NULL)
+	if (level == NULL || models == NULL)
 		return (0);
 	(void)key_agent(key, agent);
 	if (s != NULL && entry_get(s, &entry) == 0 &&
@@ -321,7 +323,7 @@ patch_check_thinking(const char *key, struct chela_req *req,
 		    get_str(entry, "modelOverride"));
 		model = name;
 	}
-	if (sessions.models->resolve(model, agent, &ref, &why) >= 0) {
+	if (models->resolve(model, agent, &ref, &why) >= 0) {
 		reasons = get_any(ref.model_conf, "reasoning");
 		if (json_object_is_type(reasons, json_type_boolean) &&
 		    !json_object_get_boolean(reasons)) {

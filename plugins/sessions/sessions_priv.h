@@ -72,7 +72,6 @@ struct sess {
 struct sessions {
 	struct chela_ctx	*ctx;
 	const struct chela_host	*host;
-	const struct chela_models_1 *models;	/* or NULL */
 	const struct chela_session_runner *runner; /* or NULL */
 	void			*by_key;	/* tsearch() trees */
 	void			*by_id;
@@ -116,6 +115,8 @@ struct json_object *entry_public(const struct sess *s);
 #define ROW_PREVIEW	0x2u
 int	row_write(struct sess *s, uint32_t flags, FILE *out);
 struct json_object *row_object(struct sess *s, uint32_t flags);
+/* Asked for at each use, as its plugin may come and go; or NULL. */
+const struct chela_models_1 *models_get(void);
 struct json_object *row_defaults(const char *agent_id);
 const char *status_name(uint32_t status);
 void	changed_emit(struct sess *s, const char *phase, const char *reason,

@@ -189,16 +189,37 @@ row_object(struct sess *s, uint32_t flags)
 	return (row);
 }
 
+static int
+models_take(const char *plugin, const void *vtable, void *arg)
+{
+	const struct chela_models_1 **ret = arg;
+
+	(void)plugin;
+	*ret = vtable;
+	return (1);
+}
+
+const struct chela_models_1 *
+models_get(void)
+{
+	const struct chela_models_1 *m = NULL;
+
+	(void)sessions.host->svc_each(sessions.ctx, CHELA_MODELS_SERVICE,
+	    models_take, &m);
+	return (m);
+}
+
 /* The configured window of the model, for lists; NULL members: not known. */
 struct json_object *
 row_defaults(const char *agent_id)
 {
 	struct chela_model_ref	 ref = { .struct_size = sizeof ref };
+	const struct chela_models_1 *models = models_get();
 	struct json_object	*o = json_object_new_object();
 	const char		*why = NULL;
 
-	if (sessions.models != NULL &&
-	    sessions.models->resolve(NULL, agent_id, &ref, &why) >= 0) {
+	if (models != NULL &&
+	    models->resolve(NULL, agent_id, &ref, &why) >= 0) {
 		set_str(o, "modelProvider", ref.provider);
 		set_str(o, "model", ref.model);
 		json_object_object_add(o, "contextTokens",

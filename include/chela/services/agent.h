@@ -131,6 +131,15 @@ struct chela_agent_1 {
 	/* Every event of every run from now on; lent until unwatch(). */
 	int	(*watch)(const struct chela_agent_watcher *watcher, void *arg);
 	void	(*unwatch)(const struct chela_agent_watcher *watcher, void *arg);
+	/*
+	 * Checks the attachments of a call ([{type, mimeType, fileName,
+	 * content}], content base64 or a data: URL). Gives the array that
+	 * start() takes: NULL when nothing is left. -EINVAL: ret_why says it.
+	 */
+	int	(*attachments)(struct json_object *list,
+		    struct json_object **ret_list, const char **ret_why);
+	/* 0: a message may be sent in this session; -EPERM: a policy denies. */
+	int	(*send_policy)(const char *session_key);
 };
 
 #endif
