@@ -48,4 +48,12 @@ tests_unit_test_client_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_client_LDADD = core/libchela.la core/libhttphead.la \
 	core/libws.la core/libjson.la core/libbase.la $(EVENT_LIBS) \
 	$(JSON_LIBS) $(CUNIT_LIBS)
+check_PROGRAMS += tests/unit/test_command
+TESTS += tests/unit/test_command
+tests_unit_test_command_SOURCES = tests/unit/test_command.c tests/unit/cu.h \
+	tests/unit/peer.c tests/unit/peer.h
+tests_unit_test_command_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_test_command_LDADD = core/libhttphead.la core/libws.la \
+	core/libbase.la $(EVENT_LIBS) $(JSON_LIBS) $(CUNIT_LIBS)
+EXTRA_tests_unit_test_command_DEPENDENCIES = chela
 endif
