@@ -20,6 +20,9 @@ enum {
 #define CONTROL		0x08u	/* set in the opcodes of control frames */
 #define MASKED		0x80u
 
+#define SHORT_HEAD	6u	/* two bytes and the mask */
+#define SHORT_MAX	125u	/* what they can announce */
+
 #define ASCII_BLOCK	4096u	/* unmask, then check while it is in cache */
 #define BUF_START	1024u
 
@@ -429,6 +432,36 @@ ws_read_control(struct ws *ws, char *bytes, size_t len, size_t *used,
 	return (0);
 }
 
+/*
+ * Nearly every message of a client is one short text frame that is here whole:
+ * its length, or 0 when it is anything else and takes the long way.
+ */
+static size_t
+ws_read_short(struct ws *ws, char *bytes, size_t len, struct ws_event *ev)
+{
+	const unsigned char	*h = (const unsigned char *)bytes;
+	unsigned char		 mask[4];
+	size_t			 n;
+
+	if (len < SHORT_HEAD || h[0] != (FIN | WS_OP_TEXT) || h[1] < MASKED ||
+	    ws->state != STATE_HEAD || ws->head_len > 0 || ws->opcode != 0 ||
+	    ws->side != WS_SERVER)
+		return (0);
+	n = h[1] & 0x7fu;
+	if (n > SHORT_MAX || len - SHORT_HEAD < n || n > ws->max)
+		return (0);
+	memcpy(mask, h + 2, sizeof mask);
+	bytes += SHORT_HEAD;
+	if (unmask(bytes, n, mask) && !utf8_is_valid(bytes, n)) {
+		(void)ws_fail(ws, WS_CODE_UTF8, ev);
+		return (len);
+	}
+	ev->what = WS_MESSAGE;
+	ev->data = bytes;
+	ev->len = n;
+	return (SHORT_HEAD + n);
+}
+
 int
 ws_feed(struct ws *ws, char *bytes, size_t len, size_t *ret_used,
     struct ws_event *ev)
@@ -444,6 +477,11 @@ ws_feed(struct ws *ws, char *bytes, size_t len, size_t *ret_used,
 	ev->len = 0;
 	if (ws->is_lent)
 		ws_give_back(ws);
+	used = ws_read_short(ws, bytes, len, ev);
+	if (used > 0) {
+		*ret_used = used;
+		return (0);
+	}
 
 	while (ev->what == WS_MORE && r == 0) {
 		if (ws->state == STATE_HEAD) {
