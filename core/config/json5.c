@@ -564,6 +564,8 @@ json5_member(struct json5 *j, unsigned line, unsigned col)
 	v.line = line;
 	v.col = col;
 	v.to = (size_t)(j->p - j->text);
+	v.str = v.is_string && j->str.len > 0 ? j->str.data : "";
+	v.str_len = v.is_string ? j->str.len : 0;
 	return (j->visit(&v, j->arg));
 }
 

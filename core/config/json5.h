@@ -36,6 +36,8 @@ struct json5_value {
 	size_t			 from;		/* bytes [from, to) of the text */
 	size_t			 to;
 	bool			 is_string;
+	const char		*str;		/* what it says, str_len bytes */
+	size_t			 str_len;
 	bool			 is_comment;	/* steps are of no meaning then */
 };
 

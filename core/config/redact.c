@@ -65,48 +65,48 @@ is_reference(const char *s, size_t len)
 	return (true);
 }
 
-/* "scheme://user:password@host": the key may be anything. */
+/* "scheme://user:password@host" somewhere in it: the key may be anything. */
 static bool
 is_url_secret(const char *s, size_t len)
 {
-	const char	*p, *end, *at, *colon;
+	const char	*p = s, *end, *at, *colon;
 
-	p = memmem(s, len, "://", 3);
-	if (p == NULL)
-		return (false);
-	p += 3;
-	end = p + strcspn(p, "/?# \"'");
-	if (end > s + len)
-		end = s + len;
-	at = memrchr(p, '@', (size_t)(end - p));
-	colon = memchr(p, ':', (size_t)(end - p));
-	return (at != NULL && colon != NULL && colon + 1 < at &&
-	    !is_reference(colon + 1, (size_t)(at - colon - 1)));
+	while ((p = memmem(p, len - (size_t)(p - s), "://", 3)) != NULL) {
+		p += 3;
+		for (end = p; end < s + len && strchr("/?# \"'", *end) == NULL;
+		    end++)
+			;
+		at = memrchr(p, '@', (size_t)(end - p));
+		colon = memchr(p, ':', (size_t)(end - p));
+		if (at != NULL && colon != NULL && colon + 1 < at &&
+		    !is_reference(colon + 1, (size_t)(at - colon - 1)))
+			return (true);
+	}
+	return (false);
 }
 
 static bool
 is_url_value(struct json_object *v)
 {
-	const char	*s;
-
 	if (!json_object_is_type(v, json_type_string))
 		return (false);
-	s = json_object_get_string(v);
-	return (is_url_secret(s, strlen(s)));
+	return (is_url_secret(json_object_get_string(v),
+	    (size_t)json_object_get_string_len(v)));
 }
 
 static bool
 is_secret_value(struct json_object *v)
 {
-	const char	*s;
+	size_t	 len;
 
 	switch (json_object_get_type(v)) {
 	case json_type_int:
 	case json_type_double:
 		return (true);
 	case json_type_string:
-		s = json_object_get_string(v);
-		return (*s != '\0' && !is_reference(s, strlen(s)));
+		len = (size_t)json_object_get_string_len(v);
+		return (len > 0 && !is_reference(json_object_get_string(v),
+		    len));
 	default:
 		return (false);
 	}
@@ -282,13 +282,14 @@ comment_is_secret(struct redact_text *rt, const char *s, size_t len)
 static int
 gather_secret(struct redact_text *rt, const struct json5_value *v)
 {
-	size_t	 len = v->to - v->from;
-	size_t	 skip = v->is_string ? 1 : 0;
-	char	*copy;
+	const char	*s = v->is_string ? v->str : rt->text + v->from;
+	size_t		 len = v->is_string ? v->str_len : v->to - v->from;
+	char		*copy;
 
-	if (len < 2 * skip + SECRET_SHOWN || rt->n_secrets == SECRETS_MAX)
+	if (len < SECRET_SHOWN || rt->n_secrets == SECRETS_MAX ||
+	    memchr(s, 0, len) != NULL)
 		return (0);
-	copy = strndup(rt->text + v->from + skip, len - 2 * skip);
+	copy = strndup(s, len);
 	if (copy == NULL)
 		return (-ENOMEM);
 	rt->secrets[rt->n_secrets++] = copy;
@@ -310,9 +311,11 @@ redact_span(const struct json5_value *v, void *arg)
 		    : "// " CONF_REDACTED);
 	} else {
 		if (v->n_steps == 0 || !span_is_scalar(p) ||
-		    (!span_is_secret(rt, v) && !is_url_secret(p, len)))
+		    (!span_is_secret(rt, v) &&
+		    !is_url_secret(v->str, v->str_len)))
 			return (0);
-		if (v->is_string && (len == 2 || is_reference(p + 1, len - 2)))
+		if (v->is_string && (v->str_len == 0 ||
+		    is_reference(v->str, v->str_len)))
 			return (0);
 		if (rt->is_gathering)
 			return (gather_secret(rt, v));
