@@ -152,12 +152,19 @@ out:
 int
 file_mkdirs(const char *path, unsigned mode)
 {
-	char	*copy, *p;
-	int	 r = 0;
+	struct stat	 st;
+	size_t		 len = strlen(path);
+	char		*copy, *p;
+	int		 r = 0;
 
+	if (len == 0)
+		return (-ENOENT);
 	copy = strdup(path);
 	if (copy == NULL)
 		return (-ENOMEM);
+	/* A slash at the end would make the last name a parent. */
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
 	for (p = copy + 1; r == 0 && *p != '\0'; p++) {
 		if (*p != '/')
 			continue;
@@ -170,8 +177,10 @@ file_mkdirs(const char *path, unsigned mode)
 		if (mkdir(copy, mode) == 0) {
 			if (chmod(copy, mode) < 0)
 				r = -errno;
-		} else if (errno != EEXIST)
+		} else if (errno != EEXIST || stat(copy, &st) < 0)
 			r = -errno;
+		else if (!S_ISDIR(st.st_mode))
+			r = -ENOTDIR;
 	}
 	free(copy);
 	return (r);

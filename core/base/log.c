@@ -29,7 +29,7 @@ static const char *const level_names[] = {
 	[LOG_LEVEL_DEBUG] = "debug",
 };
 
-static int level_max = LOG_LEVEL_NOTICE;
+static _Atomic int level_max = LOG_LEVEL_NOTICE;
 
 /* The file: written by one thread, fed through the two buffers below. */
 static struct {
@@ -38,7 +38,7 @@ static struct {
 	pthread_t	 thread;
 	struct buf	 waiting;	/* lock */
 	uint64_t	 n_lost;	/* lock; lines since the last success */
-	bool		 is_open;
+	_Atomic bool	 is_open;	/* changes with the lock held */
 	bool		 is_ending;	/* lock */
 	char		*path;
 	char		*old_path;
@@ -130,7 +130,9 @@ log_to_file(enum log_level level, const char *part, const char *when,
 	(void)buf_json_str(&b, msg, len);
 	(void)buf_puts(&b, "}\n");
 	pthread_mutex_lock(&file.lock);
-	if (b.is_failed || file.waiting.len + b.len > LOG_QUEUE_MAX ||
+	if (!file.is_open) {
+		/* Closed since the caller looked. */
+	} else if (b.is_failed || file.waiting.len + b.len > LOG_QUEUE_MAX ||
 	    buf_add(&file.waiting, b.data, b.len) < 0)
 		file.n_lost++;
 	else
@@ -152,6 +154,9 @@ log_vwrite(enum log_level level, const char *part, const char *fmt, va_list ap)
 	if (n < 0)
 		return;
 	len = MIN_OF((size_t)n, sizeof msg - 1);
+	/* Cut at a character; a few bytes more than needed do no harm. */
+	if ((size_t)n > len)
+		len = utf8_cut(msg, len, len - 4);
 	/* One event, one line, whatever a value held. */
 	for (i = 0; i < len; i++) {
 		if ((unsigned char)msg[i] < 0x20 || msg[i] == 0x7f)
@@ -254,7 +259,7 @@ log_thread(void *arg)
 		lost = file.n_lost;
 		file.n_lost = 0;
 		pthread_mutex_unlock(&file.lock);
-		if (mine.len == 0)
+		if (mine.len == 0 && lost == 0)
 			continue;
 		if (lost > 0)
 			(void)buf_printf(&mine, "{\"level\":\"warn\",\"subsystem\""
@@ -271,6 +276,14 @@ log_thread(void *arg)
 	return (NULL);
 }
 
+static void
+log_free_paths(void)
+{
+	free(file.path);
+	free(file.old_path);
+	file.path = file.old_path = NULL;
+}
+
 int
 log_file_open(const char *dir, size_t max_bytes)
 {
@@ -278,38 +291,48 @@ log_file_open(const char *dir, size_t max_bytes)
 	off_t		 size;
 	int		 r;
 
+	if (file.is_open)
+		return (-EALREADY);
 	file.path = file_join(dir, "chela.log");
 	file.old_path = file_join(dir, "chela.log.1");
-	if (file.path == NULL || file.old_path == NULL)
-		return (-ENOMEM);
+	if (file.path == NULL || file.old_path == NULL) {
+		r = -ENOMEM;
+		goto fail;
+	}
 	file.max = max_bytes;
 	r = log_open_fd(&size);
 	if (r < 0)
-		return (r);
+		goto fail;
 	(void)close(r);
+	file.is_ending = false;
+	file.n_lost = 0;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = -pthread_create(&file.thread, NULL, log_thread, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	file.is_open = r == 0;
+	if (r < 0)
+		goto fail;
+	pthread_mutex_lock(&file.lock);
+	file.is_open = true;
+	pthread_mutex_unlock(&file.lock);
+	return (0);
+fail:
+	log_free_paths();
 	return (r);
 }
 
 void
 log_file_close(void)
 {
-	if (file.is_open) {
-		pthread_mutex_lock(&file.lock);
-		file.is_ending = true;
-		pthread_cond_signal(&file.cond);
-		pthread_mutex_unlock(&file.lock);
-		(void)pthread_join(file.thread, NULL);
-		file.is_open = false;
-	}
-	free(file.path);
-	free(file.old_path);
-	file.path = file.old_path = NULL;
-	buf_fini(&file.waiting);
+	if (!file.is_open)
+		return;
+	pthread_mutex_lock(&file.lock);
+	file.is_open = false;
+	file.is_ending = true;
+	pthread_cond_signal(&file.cond);
+	pthread_mutex_unlock(&file.lock);
+	(void)pthread_join(file.thread, NULL);
+	log_free_paths();
 }
 
 const char *

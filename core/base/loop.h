@@ -35,6 +35,7 @@ int		 loop_defer(struct loop *l, loop_fn *fn, void *arg);
 
 struct loop_timer *loop_timer_new(struct loop *l, loop_fn *fn, void *arg)
     must_use;
+/* Keeps to a tick of the kernel (4 to 10 ms): it may come that much early. */
 int		 loop_timer_set(struct loop_timer *t, uint64_t after_us);
 void		 loop_timer_stop(struct loop_timer *t);
 struct loop_timer *loop_timer_free(struct loop_timer *t); /* also in fn */

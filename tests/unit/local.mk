@@ -51,3 +51,16 @@ TESTS += tests/unit/store_crash
 tests_unit_store_crash_SOURCES = tests/unit/store_crash.c \
 	tests/unit/store_help.c tests/unit/store_help.h
 tests_unit_store_crash_LDADD = core/libstore.la $(SQLITE_LIBS)
+
+# core/base
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_base tests/unit/test_loop tests/unit/test_map
+TESTS += tests/unit/test_base tests/unit/test_loop tests/unit/test_map
+endif
+tests_unit_test_base_SOURCES = tests/unit/test_base.c tests/unit/cu.h
+tests_unit_test_base_LDADD = core/libbase.la $(CUNIT_LIBS)
+tests_unit_test_loop_SOURCES = tests/unit/test_loop.c tests/unit/cu.h
+tests_unit_test_loop_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_test_loop_LDADD = core/libbase.la $(EVENT_LIBS) $(CUNIT_LIBS)
+tests_unit_test_map_SOURCES = tests/unit/test_map.c tests/unit/cu.h
+tests_unit_test_map_LDADD = core/libbase.la $(CUNIT_LIBS)
