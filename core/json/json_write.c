@@ -244,6 +244,7 @@ hash_some(const struct json_object *v, const uint64_t seed[2], unsigned depth)
 		break;
 	case json_type_object:;	/* a declaration follows, and before C23 */
 		/* A sum, so that the order of members does not matter. */
+		x.bits = 0;
 		json_object_object_foreach(
 		    (struct json_object *)(uintptr_t)v, key, val) {
 			uint64_t pair[2] = {
