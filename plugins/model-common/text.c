@@ -55,22 +55,62 @@ text_str(const struct text *t)
 	return (t->p != NULL ? t->p : "");
 }
 
+/*
+ * RFC 3629. json-c has a check of its own that lets overlong forms and surrogates
+ * through.
+ */
+static int
+is_utf8(const char *s, size_t len)
+{
+	const unsigned char	*p = (const unsigned char *)s, *end = p + len;
+	uint32_t		 c, least;
+	int			 more;
+
+	while (p < end) {
+		c = *p++;
+		if (c < 0x80)
+			continue;
+		if (c >= 0xc2 && c <= 0xdf) {
+			more = 1;
+			c &= 0x1f;
+			least = 0x80;
+		} else if (c >= 0xe0 && c <= 0xef) {
+			more = 2;
+			c &= 0x0f;
+			least = 0x800;
+		} else if (c >= 0xf0 && c <= 0xf4) {
+			more = 3;
+			c &= 0x07;
+			least = 0x10000;
+		} else
+			return (0);
+		if (end - p < more)
+			return (0);
+		for (; more > 0; more--, p++) {
+			if ((*p & 0xc0) != 0x80)
+				return (0);
+			c = c << 6 | (*p & 0x3f);
+		}
+		if (c < least || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+			return (0);
+	}
+	return (1);
+}
+
 struct json_object *
 jget_parse(const char *p, size_t len)
 {
 	struct json_tokener	*tok;
 	struct json_object	*o = NULL;
 
-	if (len > INT32_MAX)
+	if (len > INT32_MAX || !is_utf8(p, len))
 		return (NULL);
 	tok = json_tokener_new_ex(JSON_DEPTH);
 	if (tok == NULL)
 		return (NULL);
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT |
-	    JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	o = json_tokener_parse_ex(tok, p, (int)len);
 	if (json_tokener_get_error(tok) != json_tokener_success) {
-		/* A number at the very end waits for what follows: nothing. */
 		json_object_put(o);
 		o = NULL;
 	}
