@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += core/libaccess.la
 core_libaccess_la_SOURCES = \
 	core/access/auth.c core/access/auth.h \
 	core/access/authorize.c core/access/authorize.h \
+	core/access/budget.c core/access/budget.h \
 	core/access/origin.c core/access/origin.h \
 	core/access/scope.c core/access/scope.h \
 	core/access/secret.c core/access/secret.h

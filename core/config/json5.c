@@ -258,7 +258,7 @@ json5_hex(struct json5 *j, unsigned digits, uint32_t *ret_value)
 static int
 json5_unicode(struct json5 *j, uint32_t *ret_char)
 {
-	uint32_t	 c, low;
+	uint32_t	 c = 0, low = 0;
 	int		 r;
 
 	r = json5_hex(j, 4, &c);

@@ -2,6 +2,7 @@
 #include "core/protocol/proto.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -417,6 +418,8 @@ static void
 text_free(void *arg)
 {
 	free(arg);
+	/* What the frame's values left behind goes back to the system too. */
+	(void)malloc_trim(0);
 }
 
 void

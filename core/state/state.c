@@ -63,6 +63,7 @@ static const struct {
 	{ "connect.challenge", 0, ROLE_OPERATOR | ROLE_NODE, 0 },
 	{ "tick", 0, ROLE_OPERATOR | ROLE_NODE, BUS_DROPPABLE },
 	{ "shutdown", 0, ROLE_OPERATOR | ROLE_NODE, 0 },
+	{ "plugins.changed", SCOPE_READ, ROLE_OPERATOR, 0 },
 	{ "presence", SCOPE_READ, ROLE_OPERATOR,
 	  BUS_DROPPABLE | BUS_VERSIONED },
 };
