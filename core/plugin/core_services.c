@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/* What the core exports to plugins: core.state/1 and core.plugins/1. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include <chela/services/plugins.h>
+#include <chela/services/state.h>
+
+#include "core/access/auth.h"
+#include "core/access/scope.h"
+#include "core/config/config.h"
+#include "core/json/json.h"
+#include "core/plugin/host_priv.h"
+#include "core/protocol/proto.h"
+#include "core/state/state.h"
+
+/* The vtables have no context: there is one host in a process. */
+static struct host	*svc_host;
+
+static int
+svc_presence_list(struct json_object **ret)
+{
+	return (state_presence_list(svc_host->env.state, ret));
+}
+
+static int
+svc_presence_upsert(struct json_object *entry)
+{
+	return (state_presence_upsert(svc_host->env.state, entry));
+}
+
+static const char *
+svc_presence_text(size_t *ret_len)
+{
+	return (state_presence_text(svc_host->env.state, ret_len));
+}
+
+static struct json_object *
+svc_health_get(void)
+{
+	return (state_health(svc_host->env.state));
+}
+
+static int
+svc_health_set(struct json_object *health)
+{
+	return (state_health_set(svc_host->env.state, health));
+}
+
+static uint64_t
+svc_health_age_us(void)
+{
+	return (state_health_age_us(svc_host->env.state));
+}
+
+static const char *
+svc_health_text(size_t *ret_len)
+{
+	return (state_health_text(svc_host->env.state, ret_len));
+}
+
+static void
+svc_versions(uint64_t *ret_presence, uint64_t *ret_health)
+{
+	state_versions(svc_host->env.state, ret_presence, ret_health);
+}
+
+static struct json_object *
+svc_event_loop(void)
+{
+	struct json_object	*o = NULL;
+
+	(void)state_event_loop(svc_host->env.state, &o);
+	return (o);
+}
+
+static struct json_object *
+svc_plugins(void)
+{
+	struct json_object	*o, *loaded, *errors, *e;
+	struct list		*l, *tmp;
+
+	o = json_object_new_object();
+	loaded = json_object_new_array();
+	errors = json_object_new_array();
+	(void)json_add(o, "loaded", loaded);
+	(void)json_add(o, "errors", errors);
+	(void)json_add(o, "unavailable", json_object_new_array());
+	list_each(l, tmp, &svc_host->plugins) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		if (ctx->state == PLUGIN_ACTIVE)
+			(void)json_push(loaded,
+			    json_object_new_string(ctx->name));
+		else if (ctx->error != NULL) {
+			e = json_object_new_object();
+			(void)json_add_str(e, "id", ctx->name);
+			(void)json_add_str(e, "origin", "directory");
+			(void)json_add_bool(e, "activated", false);
+			(void)json_add_str(e, "error", ctx->error);
+			(void)json_push(errors, e);
+		}
+	}
+	return (o);
+}
+
+static uint64_t
+svc_uptime_ms(void)
+{
+	return (state_uptime_ms(svc_host->env.state));
+}
+
+static const char *
+svc_version(void)
+{
+	return (svc_host->env.version);
+}
+
+static const char *
+svc_boot_id(void)
+{
+	return (svc_host->env.boot_id);
+}
+
+static const char *
+svc_bind_address(void)
+{
+	return (svc_host->env.bind_address);
+}
+
+static uint32_t
+svc_port(void)
+{
+	return (*svc_host->env.port);
+}
+
+static const char *
+svc_auth_mode(void)
+{
+	return (auth_mode_name(proto_settings(svc_host->env.proto)->auth.mode));
+}
+
+static const char *
+svc_config_path(void)
+{
+	return (svc_host->conf == NULL ? "" : conf_path(svc_host->conf));
+}
+
+static uint32_t
+svc_n_connections(void)
+{
+	return (proto_n_peers(svc_host->env.proto));
+}
+
+static const struct chela_state_1 state_vtable = {
+	.struct_size = sizeof state_vtable,
+	.presence_list = svc_presence_list,
+	.presence_upsert = svc_presence_upsert,
+	.presence_text = svc_presence_text,
+	.health_get = svc_health_get,
+	.health_set = svc_health_set,
+	.health_age_us = svc_health_age_us,
+	.health_text = svc_health_text,
+	.versions = svc_versions,
+	.event_loop = svc_event_loop,
+	.plugins = svc_plugins,
+	.uptime_ms = svc_uptime_ms,
+	.version = svc_version,
+	.boot_id = svc_boot_id,
+	.bind_address = svc_bind_address,
+	.port = svc_port,
+	.auth_mode = svc_auth_mode,
+	.config_path = svc_config_path,
+	.n_connections = svc_n_connections,
+};
+
+static uint64_t
+svc_generation(void)
+{
+	return (svc_host->generation);
+}
+
+static void
+info_fill(const struct chela_ctx *ctx, struct chela_plugin_info *ret)
+{
+	static char		 version[32];
+	struct chela_plugin_info info;
+	uint32_t		 i, size = ret->struct_size, v = 0;
+
+	memset(&info, 0, sizeof info);
+	if (ctx->desc != NULL)
+		v = ctx->desc->version;
+	(void)snprintf(version, sizeof version, "%u.%u.%u", v >> 22,
+	    v >> 12 & 1023, v & 4095);
+	info.struct_size = size;
+	info.state = ctx->state == PLUGIN_ACTIVE ? CHELA_PLUGIN_ENABLED :
+	    ctx->is_enabled && ctx->error != NULL ? CHELA_PLUGIN_FAILED :
+	    CHELA_PLUGIN_DISABLED;
+	info.id = ctx->name;
+	info.summary = ctx->desc != NULL && ctx->desc->summary != NULL ?
+	    ctx->desc->summary : "";
+	info.version = version;
+	info.path = ctx->path;
+	info.error = ctx->error != NULL ? ctx->error : "";
+	info.n_methods = ctx->desc != NULL ? ctx->desc->n_methods : 0;
+	info.n_events = ctx->desc != NULL ? ctx->desc->n_events : 0;
+	for (i = 0; i < ctx->n_methods; i++) {
+		const struct method *m = &ctx->methods[i];
+
+		info.n_calls += m->n_calls;
+		info.n_failures += m->n_failures;
+		info.n_slow += m->n_slow;
+		info.max_us = MAX_OF(info.max_us, m->max_us);
+	}
+	memcpy(ret, &info, MIN_OF((size_t)size, sizeof info));
+}
+
+static int
+ctx_name_cmp(const void *a, const void *b)
+{
+	return (strcmp((*(struct chela_ctx *const *)a)->name,
+	    (*(struct chela_ctx *const *)b)->name));
+}
+
+/* All plugins by name: gives an array that ends in NULL. */
+static struct chela_ctx **
+sorted_plugins(void)
+{
+	struct list		*l, *tmp;
+	struct chela_ctx	**all;
+	size_t			 n = 0;
+
+	list_each(l, tmp, &svc_host->plugins)
+		n++;
+	all = calloc(n + 1, sizeof *all);
+	if (all == NULL)
+		return (NULL);
+	n = 0;
+	list_each(l, tmp, &svc_host->plugins)
+		all[n++] = container_of(l, struct chela_ctx, link);
+	qsort(all, n, sizeof *all, ctx_name_cmp);
+	return (all);
+}
+
+static int
+svc_each_plugin(int (*cb)(const struct chela_plugin_info *info, void *arg),
+    void *arg)
+{
+	struct chela_ctx	**all = sorted_plugins();
+	struct chela_plugin_info info = { .struct_size = sizeof info };
+	size_t			 i;
+	int			 r = 0;
+
+	if (all == NULL)
+		return (-ENOMEM);
+	for (i = 0; r == 0 && all[i] != NULL; i++) {
+		/* A plugin that is gone and stopped is no longer installed. */
+		if (!all[i]->is_seen && all[i]->state == PLUGIN_READY)
+			continue;
+		info_fill(all[i], &info);
+		r = cb(&info, arg);
+	}
+	free(all);
+	return (r);
+}
+
+static int
+svc_find(const char *id, struct chela_plugin_info *ret)
+{
+	struct chela_ctx	*ctx = host_find(svc_host, id);
+
+	if (ctx == NULL || (!ctx->is_seen && ctx->state == PLUGIN_READY))
+		return (-ENOENT);
+	info_fill(ctx, ret);
+	return (0);
+}
+
+static int
+method_name_cmp(const void *a, const void *b)
+{
+	return (strcmp((*(struct method *const *)a)->desc.name,
+	    (*(struct method *const *)b)->desc.name));
+}
+
+static int
+svc_each_method(int (*cb)(const struct chela_method_info *info, void *arg),
+    void *arg)
+{
+	struct method		**all, *m;
+	struct chela_method_info info;
+	size_t			 i = 0, n, pos = 0;
+	int			 r = 0;
+
+	n = map_len(svc_host->methods);
+	all = calloc(n + 1, sizeof *all);
+	if (all == NULL)
+		return (-ENOMEM);
+	while (i < n && map_next(svc_host->methods, &pos, NULL, NULL,
+	    (void **)&m))
+		all[i++] = m;
+	qsort(all, i, sizeof *all, method_name_cmp);
+	for (n = i, i = 0; r == 0 && i < n; i++) {
+		m = all[i];
+		info = (struct chela_method_info){
+			.struct_size = sizeof info,
+			.flags = m->desc.flags,
+			.name = m->desc.name,
+			.plugin = m->ctx->name,
+			.scope = m->desc.scope != NULL ? m->desc.scope : "",
+			.summary = "",
+			.roles = m->desc.roles,
+			.n_calls = m->n_calls,
+		};
+		r = cb(&info, arg);
+	}
+	free(all);
+	return (r);
+}
+
+struct each_event {
+	int	(*cb)(const char *name, const char *plugin, const char *scope,
+		    void *arg);
+	void	*arg;
+};
+
+static int
+on_event(const char *name, uint32_t scope, const void *owner, void *arg)
+{
+	struct each_event	*e = arg;
+	const struct chela_ctx	*ctx = owner;
+	const char		*s = scope_name(scope);
+
+	return (e->cb(name, owner == svc_host->env.state ? "core" : ctx->name,
+	    s != NULL ? s : "", e->arg));
+}
+
+static int
+svc_each_event(int (*cb)(const char *name, const char *plugin,
+    const char *scope, void *arg), void *arg)
+{
+	struct each_event	 e = { cb, arg };
+
+	bus_each(state_bus(svc_host->env.state), on_event, &e);
+	return (0);
+}
+
+static int
+svc_each_dep(const char *id, int (*cb)(const char *dep, int is_optional,
+    void *arg), void *arg)
+{
+	struct chela_ctx	*ctx = host_find(svc_host, id);
+	const struct chela_dep	*d;
+	uint32_t		 i;
+	int			 r = 0;
+
+	if (ctx == NULL || ctx->desc == NULL)
+		return (-ENOENT);
+	for (i = 0; r == 0 && i < ctx->desc->n_deps; i++) {
+		d = ctx_dep(ctx, i);
+		r = cb(d->name, (d->flags & CHELA_DEP_OPTIONAL) != 0, arg);
+	}
+	return (r);
+}
+
+static int
+svc_schema(const char *id, struct json_object **ret)
+{
+	struct chela_ctx	*ctx = host_find(svc_host, id);
+
+	return (ctx == NULL ? -ENOENT : schemas_document(ctx, ret));
+}
+
+/* Who asked for a refresh; it may be the plugin that leaves by it. */
+struct asked {
+	struct chela_ctx	*ctx;
+	uint32_t		 generation;
+	chela_done_fn		*done;
+	void			*arg;
+};
+
+static void
+on_refreshed(void *arg, int r)
+{
+	struct asked	*a = arg;
+	struct frame	 f;
+
+	if (a->generation == a->ctx->generation) {
+		frame_enter(&f, a->ctx, "refreshed");
+		a->done(a->ctx, r, svc_host->generation, a->arg);
+		(void)frame_leave(&f);
+	}
+	free(a);
+}
+
+static int
+svc_refresh(struct chela_ctx *ctx, chela_done_fn *done, void *arg)
+{
+	struct asked	*a;
+
+	if (done == NULL) {
+		host_refresh(svc_host, NULL, NULL);
+		return (0);
+	}
+	a = malloc(sizeof *a);
+	if (a == NULL)
+		return (-ENOMEM);
+	*a = (struct asked){ ctx, ctx->generation, done, arg };
+	host_refresh(svc_host, on_refreshed, a);
+	return (0);
+}
+
+static const struct chela_plugins_1 plugins_vtable = {
+	.struct_size = sizeof plugins_vtable,
+	.generation = svc_generation,
+	.each = svc_each_plugin,
+	.find = svc_find,
+	.each_method = svc_each_method,
+	.each_event = svc_each_event,
+	.each_dep = svc_each_dep,
+	.schema = svc_schema,
+	.refresh = svc_refresh,
+};
+
+int
+host_export_core(struct host *h)
+{
+	int	 r;
+
+	svc_host = h;
+	r = host_export(h, CHELA_STATE_SERVICE, &state_vtable);
+	if (r == 0)
+		r = host_export(h, CHELA_PLUGINS_SERVICE, &plugins_vtable);
+	return (r);
+}

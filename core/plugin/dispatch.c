@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: MIT */
+/* From a call to its handler and from there to the answer. */
+#include <errno.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "core/access/scope.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/loop.h"
+#include "core/base/utf8.h"
+#include "core/json/json.h"
+#include "core/json/schema.h"
+#include "core/net/net.h"
+#include "core/plugin/host_priv.h"
+#include "core/protocol/peer.h"
+#include "core/protocol/proto.h"
+
+#define NAME_SHOWN_MAX	128	/* bytes of an unknown method's name */
+#define SLOW_WARN_US	SEC_US(60)
+
+/* A call whose params a worker parses and checks. */
+struct large_call {
+	struct chela_req	*req;
+	char			*text;		/* of the frame */
+	const char		*params;	/* in text */
+	size_t			 len;
+	int			 r;
+	struct schema_report	 rep;
+};
+
+struct free_params {
+	struct json_object	*params;
+};
+
+static void
+call_refuse_scope(struct peer *p, const struct proto_call *c, uint32_t needed)
+{
+	const char	*prefix = p->dialect != NULL &&
+	    p->dialect->has_scope_prefix ? SCOPE_PREFIX : "";
+	const char	*name = scope_name(needed);
+	struct buf	 d = BUF_INIT;
+
+	(void)buf_printf(&d, "{\"code\":\"MISSING_SCOPE\",\"missingScope\":"
+	    "\"%s%s\",\"requiredScopes\":[\"%s%s\"]}", prefix, name, prefix,
+	    name);
+	(void)buf_putc(&d, '\0');
+	(void)proto_refuse(p, c->id, c->id_len, "FORBIDDEN", d.data,
+	    "missing scope: %s%s", prefix, name);
+	buf_fini(&d);
+}
+
+/* 30 control-plane writes in 60 s for each method, device and address. */
+static int
+call_take_budget(struct host *h, struct peer *p, const struct proto_call *c,
+    const struct method *m)
+{
+	struct buf	 key = BUF_INIT;
+	uint64_t	 wait_us = 0;
+	struct proto_error e = { .code = "UNAVAILABLE", .is_retryable = true,
+	    .has_retry_after = true };
+	struct buf	 msg = BUF_INIT, d = BUF_INIT;
+	int		 r;
+
+	(void)buf_printf(&key, "%s|%s|%s", m->desc.name, p->info->device_id,
+	    p->conn != NULL ? conn_remote(p->conn) : p->id);
+	r = key.is_failed ? -ENOMEM :
+	    budget_take(h->writes, key.data, key.len, &wait_us);
+	buf_fini(&key);
+	if (r == 0)
+		return (0);
+	e.retry_after_ms = (wait_us + 999) / 1000;
+	(void)buf_printf(&msg, "rate limit exceeded for %s; retry after %llus",
+	    m->desc.name, (unsigned long long)((wait_us + 999999) / 1000000));
+	(void)buf_printf(&d, "{\"method\":\"%s\",\"limit\":\"30 per 60s\"}",
+	    m->desc.name);
+	(void)buf_putc(&d, '\0');
+	e.message = msg.data != NULL ? msg.data : "";
+	e.message_len = msg.len;
+	e.details = d.data;
+	(void)proto_failure(p, c->id, c->id_len, &e);
+	buf_fini(&msg);
+	buf_fini(&d);
+	return (-EDQUOT);
+}
+
+/* The method of a call that may go on; else it was answered. */
+static struct method *
+call_admit(struct host *h, struct peer *p, const struct proto_call *c)
+{
+	struct method	*m;
+	uint32_t	 needed;
+	size_t		 n;
+
+	m = map_get(h->methods, c->method, c->method_len);
+	switch (authorize(p->role, p->closure, m == NULL ? NULL : &m->rule,
+	    &needed)) {
+	case AUTHORIZE_OK:
+		break;
+	case AUTHORIZE_ROLE:
+		(void)proto_refuse(p, c->id, c->id_len, "INVALID_REQUEST", NULL,
+		    "unauthorized role: %s", role_name(p->role));
+		proto_count_role(p, true);
+		return (NULL);
+	case AUTHORIZE_SCOPE:
+		proto_count_role(p, false);
+		call_refuse_scope(p, c, needed);
+		return (NULL);
+	case AUTHORIZE_UNKNOWN:
+		proto_count_role(p, false);
+		n = utf8_cut(c->method, c->method_len, NAME_SHOWN_MAX);
+		(void)proto_refuse(p, c->id, c->id_len, "INVALID_REQUEST", NULL,
+		    "unknown method: %.*s", (int)n, c->method);
+		return (NULL);
+	}
+	proto_count_role(p, false);
+	if (unlikely((m->desc.flags & CHELA_METHOD_WRITE) != 0) &&
+	    call_take_budget(h, p, c, m) < 0)
+		return (NULL);
+	return (m);
+}
+
+static struct chela_req *
+req_new(struct method *m, struct peer *p, const struct proto_call *c)
+{
+	struct chela_req	*req;
+
+	req = calloc(1, sizeof *req);
+	if (req == NULL)
+		return (NULL);
+	req->id = req->id_inline;
+	if (c->id_len > sizeof req->id_inline) {
+		req->id = malloc(c->id_len);
+		if (req->id == NULL) {
+			free(req);
+			return (NULL);
+		}
+	}
+	memcpy(req->id, c->id, c->id_len);
+	req->id_len = c->id_len;
+	req->magic = REQ_MAGIC;
+	req->refs = 1;
+	req->ctx = m->ctx;
+	req->method = m;
+	req->peer = peer_ref(p);
+	list_append(&p->reqs, &req->link);
+	/* Beyond the limit the peer is not read until something is answered. */
+	if (++p->n_reqs == PROTO_PENDING_MAX)
+		conn_pause(p->conn);
+	m->ctx->n_reqs++;
+	return (req);
+}
+
+/* The client got its final answer, or is gone. */
+static void
+req_settle(struct chela_req *req)
+{
+	struct peer	*p = req->peer;
+
+	if (p == NULL)
+		return;
+	req->peer = NULL;
+	list_remove(&req->link);
+	if (p->n_reqs-- == PROTO_PENDING_MAX && p->conn != NULL)
+		conn_resume(p->conn);
+	(void)peer_unref(p);
+}
+
+static void
+params_free(void *arg)
+{
+	struct free_params	*fp = arg;
+
+	json_object_put(fp->params);
+	free(fp);
+	(void)malloc_trim(0);
+}
+
+static void
+req_drop_params(struct chela_req *req)
+{
+	struct free_params	*fp;
+
+	if (!req->is_large) {
+		json_object_put(req->params);
+		return;
+	}
+	/* Whoever keeps a part of it has counted it: only the last one frees. */
+	fp = malloc(sizeof *fp);
+	if (fp == NULL) {
+		json_object_put(req->params);
+		return;
+	}
+	fp->params = req->params;
+	if (loop_work(req->ctx->host->env.loop, params_free, NULL, fp) < 0)
+		params_free(fp);
+}
+
+static void	req_answer_failure(struct chela_req *req,
+		    const struct proto_error *e);
+
+struct chela_req *
+req_unref(struct chela_req *req)
+{
+	static const char text[] = "internal error: the request was dropped";
+	struct proto_error	 e = { .code = "UNAVAILABLE", .message = text,
+	    .message_len = sizeof text - 1 };
+	struct chela_ctx	*ctx;
+
+	if (req == NULL || --req->refs > 0)
+		return (NULL);
+	ctx = req->ctx;
+	if (!req->is_answered && req->peer != NULL) {
+		log_err("plugin", "plugin '%s': a request was dropped without "
+		    "an answer method=%s", ctx->name, req->method->desc.name);
+		req_answer_failure(req, &e);
+	}
+	req_settle(req);
+	req_drop_params(req);
+	if (req->id != req->id_inline)
+		free(req->id);
+	req->magic = 0;
+	free(req);
+	ctx->n_reqs--;
+	if (ctx->state == PLUGIN_DRAINING && ctx->n_reqs == 0)
+		host_kick(ctx->host);
+	return (NULL);
+}
+
+static void
+req_answer_failure(struct chela_req *req, const struct proto_error *e)
+{
+	req->is_answered = true;
+	req->method->n_failures++;
+	(void)proto_failure(req->peer, req->id, req->id_len, e);
+	req_settle(req);
+}
+
+static int
+req_can_answer(const struct chela_req *req)
+{
+	if (req->is_answered)
+		return (-EALREADY);
+	return (req->peer == NULL ? -ECANCELED : 0);
+}
+
+/* Answers are held to the schema too, where the daemon was asked to. */
+static int
+req_check_result(struct chela_req *req, struct json_object *result)
+{
+	struct schema_report	*rep;
+	int			 r = 0;
+
+	if (req->method->result == NULL)
+		return (0);
+	rep = calloc(1, sizeof *rep);
+	if (rep != NULL &&
+	    schema_check(req->method->result, result, rep) < 0) {
+		log_err("plugin", "plugin '%s': result of %s is not what its "
+		    "schema says (%s)", req->ctx->name, req->method->desc.name,
+		    rep->text);
+		r = -EBADMSG;
+	}
+	free(rep);
+	return (r);
+}
+
+static int
+req_send_result(struct chela_req *req, struct json_object *result,
+    bool is_final)
+{
+	static const char bad[] = "internal error: the result is not valid";
+	struct buf	*out = &req->ctx->host->out;
+	struct proto_error e = { .code = "UNAVAILABLE", .message = bad,
+	    .message_len = sizeof bad - 1 };
+	int		 r;
+
+	r = req_can_answer(req);
+	if (r < 0)
+		return (r);
+	if (is_final && unlikely(req_check_result(req, result) < 0)) {
+		req_answer_failure(req, &e);
+		return (-EBADMSG);
+	}
+	buf_reset(out);
+	r = json_write(out, result);
+	if (r < 0) {
+		e.message = "response serialization failed";
+		e.message_len = strlen(e.message);
+		req_answer_failure(req, &e);
+	} else {
+		r = proto_result(req->peer, req->id, req->id_len, out->data,
+		    out->len);
+		if (is_final) {
+			req->is_answered = true;
+			req_settle(req);
+		}
+	}
+	if (out->cap > KIB(256))
+		buf_fini(out);
+	return (r);
+}
+
+static int
+host_req_reply(struct chela_req *req, struct json_object *result)
+{
+	int	 r;
+
+	r = req_send_result(req, result, true);
+	json_object_put(result);
+	return (r);
+}
+
+static int
+host_req_interim(struct chela_req *req, struct json_object *result)
+{
+	int	 r;
+
+	r = req_send_result(req, result, false);
+	json_object_put(result);
+	return (r);
+}
+
+static int
+host_req_reply_text(struct chela_req *req, char *json, size_t len)
+{
+	struct json_object	*o;
+	int			 r;
+
+	r = req_can_answer(req);
+	if (r == 0 && req->method->result != NULL &&
+	    json_parse(json, len, &o) == 0) {
+		free(json);
+		return (host_req_reply(req, o));
+	}
+	if (r == 0) {
+		r = proto_result(req->peer, req->id, req->id_len, json, len);
+		req->is_answered = true;
+		req_settle(req);
+	}
+	free(json);
+	return (r);
+}
+
+static int
+req_vfail(struct chela_req *req, const char *code,
+    const struct chela_error *extra, const char *fmt, va_list ap)
+{
+	struct proto_error	 e = { .code = code };
+	struct buf		 msg = BUF_INIT, details = BUF_INIT;
+	int			 r;
+
+	r = req_can_answer(req);
+	if (r == 0) {
+		(void)buf_vprintf(&msg, fmt, ap);
+		e.message = msg.data != NULL ? msg.data : "";
+		/* A message is a sentence, and never empty on the wire. */
+		e.message_len = utf8_cut(e.message, msg.len, 4096);
+		if (e.message_len == 0) {
+			e.message = "failed";
+			e.message_len = 6;
+		}
+		if (extra != NULL) {
+			e.is_retryable = extra->retryable != 0;
+			e.has_retry_after = extra->retry_after_ms != 0;
+			e.retry_after_ms = extra->retry_after_ms;
+			if (extra->details != NULL &&
+			    json_write(&details, extra->details) == 0 &&
+			    buf_putc(&details, '\0') == 0)
+				e.details = details.data;
+		}
+		req_answer_failure(req, &e);
+	}
+	if (extra != NULL)
+		json_object_put(extra->details);
+	buf_fini(&msg);
+	buf_fini(&details);
+	return (r);
+}
+
+static int
+host_req_fail(struct chela_req *req, const char *code, const char *fmt, ...)
+{
+	va_list	 ap;
+	int	 r;
+
+	va_start(ap, fmt);
+	r = req_vfail(req, code, NULL, fmt, ap);
+	va_end(ap);
+	return (r);
+}
+
+static int
+host_req_fail_with(struct chela_req *req, const char *code,
+    const struct chela_error *extra, const char *fmt, ...)
+{
+	va_list	 ap;
+	int	 r;
+
+	va_start(ap, fmt);
+	r = req_vfail(req, code, extra, fmt, ap);
+	va_end(ap);
+	return (r);
+}
+
+static struct chela_req *
+host_req_ref(struct chela_req *req)
+{
+	req->refs++;
+	return (req);
+}
+
+static void
+host_req_unref(struct chela_req *req)
+{
+	(void)req_unref(req);
+}
+
+static void
+host_req_on_cancel(struct chela_req *req,
+    void (*cb)(struct chela_req *req, void *arg), void *arg)
+{
+	if (req->is_answered)
+		return;
+	if (req->peer == NULL) {
+		cb(req, arg);
+		return;
+	}
+	req->on_cancel = cb;
+	req->cancel_arg = arg;
+}
+
+static const char *
+host_req_method(const struct chela_req *req)
+{
+	return (req->method->desc.name);
+}
+
+static struct chela_conn *
+host_req_conn(const struct chela_req *req)
+{
+	return ((struct chela_conn *)(void *)req->peer);
+}
+
+void
+host_fill_req(struct chela_host *t)
+{
+	t->req_ref = host_req_ref;
+	t->req_unref = host_req_unref;
+	t->req_reply = host_req_reply;
+	t->req_reply_text = host_req_reply_text;
+	t->req_interim = host_req_interim;
+	t->req_fail = host_req_fail;
+	t->req_fail_with = host_req_fail_with;
+	t->req_on_cancel = host_req_on_cancel;
+	t->req_method = host_req_method;
+	t->req_conn = host_req_conn;
+}
+
+void
+host_on_close(void *arg, struct peer *p)
+{
+	struct chela_req	*req;
+	struct frame		 f;
+
+	(void)arg;
+	while ((req = list_first(&p->reqs, struct chela_req, link)) != NULL) {
+		(void)host_req_ref(req);
+		req_settle(req);
+		if (req->on_cancel != NULL) {
+			frame_enter(&f, req->ctx, "cancel");
+			req->on_cancel(req, req->cancel_arg);
+			(void)frame_leave(&f);
+			req->on_cancel = NULL;
+		}
+		(void)req_unref(req);
+	}
+	host_peer_close_cbs(p);
+}
+
+static void
+method_slow(struct method *m, uint64_t took)
+{
+	uint64_t	 now = clock_now_us();
+
+	m->n_slow++;
+	if (m->warned_us != 0 && now - m->warned_us < SLOW_WARN_US)
+		return;
+	m->warned_us = now;
+	log_warn("plugin", "plugin '%s': %s held the loop for %llu us (its "
+	    "budget is %u)", m->ctx->name, m->desc.name,
+	    (unsigned long long)took, (unsigned)(m->desc.budget_us != 0 ?
+	    m->desc.budget_us : HOST_BUDGET_US));
+}
+
+static void
+req_fail_text(struct chela_req *req, const char *code, const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	(void)req_vfail(req, code, NULL, fmt, ap);
+	va_end(ap);
+}
+
+/* Params are there and valid: the rest is the plugin's. */
+static void
+req_run(struct chela_req *req)
+{
+	struct method	*m = req->method;
+	struct chela_ctx *ctx = m->ctx;
+	struct frame	 f;
+	const char	*scope;
+	uint32_t	 bit, generation = ctx->generation;
+	uint64_t	 took;
+	int		 r;
+
+	if (m->desc.dynamic_scope != NULL && req->peer != NULL) {
+		scope = m->desc.dynamic_scope(ctx, req->params);
+		bit = scope == NULL ? 0 : scope_parse(scope, strlen(scope));
+		if (scope != NULL && (bit == 0 ||
+		    !scope_covers(req->peer->closure, bit))) {
+			struct proto_call c = { .id = req->id,
+			    .id_len = req->id_len };
+
+			req->is_answered = true;
+			m->n_failures++;
+			call_refuse_scope(req->peer, &c,
+			    bit == 0 ? SCOPE_ADMIN : bit);
+			req_settle(req);
+			return;
+		}
+	}
+	m->n_calls++;
+	frame_enter(&f, ctx, m->desc.name);
+	r = m->desc.handler(ctx, req, req->params);
+	took = frame_leave(&f);
+	if (r < 0 && !req->is_answered)
+		req_fail_text(req, "UNAVAILABLE", "%s failed: %s",
+		    req->method->desc.name, strerror(-r));
+	if (generation != ctx->generation)
+		return;		/* the call was the plugin's own end */
+	if (took > m->max_us)
+		m->max_us = took;
+	if (unlikely(took > (m->desc.budget_us != 0 ? m->desc.budget_us :
+	    HOST_BUDGET_US)))
+		method_slow(m, took);
+}
+
+static void
+large_parse(void *arg)
+{
+	struct large_call	*lc = arg;
+
+	lc->r = json_parse(lc->params, lc->len, &lc->req->params);
+	if (lc->r == 0)
+		lc->r = schema_check(lc->req->method->params, lc->req->params,
+		    &lc->rep);
+}
+
+static void
+large_parsed(void *arg)
+{
+	struct large_call	*lc = arg;
+	struct chela_req	*req = lc->req;
+	struct peer		*p = req->peer;
+
+	if (p != NULL) {
+		(void)peer_ref(p);
+		if (req->ctx->state != PLUGIN_ACTIVE)
+			req_fail_text(req, "UNAVAILABLE", "plugin '%s' was "
+			    "disabled", req->ctx->name);
+		else if (lc->r == -ENOMEM)
+			req_fail_text(req, "UNAVAILABLE", "out of memory");
+		else if (lc->r < 0)
+			req_fail_text(req, "INVALID_REQUEST",
+			    "invalid %s params: %s", req->method->desc.name,
+			    lc->rep.text);
+		else
+			req_run(req);
+		proto_large_done(p, lc->text);
+		(void)peer_unref(p);
+	} else
+		free(lc->text);
+	(void)req_unref(req);
+	free(lc);
+}
+
+static int
+call_large(struct chela_req *req, struct peer *p, const struct proto_call *c)
+{
+	struct large_call	*lc;
+
+	lc = calloc(1, sizeof *lc);
+	if (lc == NULL)
+		return (-ENOMEM);
+	req->is_large = true;
+	lc->req = host_req_ref(req);
+	lc->text = c->large;
+	lc->params = c->params;
+	lc->len = c->params_len;
+	if (loop_work(req->ctx->host->env.loop, large_parse, large_parsed,
+	    lc) < 0) {
+		(void)req_unref(req);
+		free(lc);
+		return (-EAGAIN);
+	}
+	(void)p;
+	return (0);
+}
+
+void
+host_on_call(void *arg, struct peer *p, const struct proto_call *c)
+{
+	struct host		*h = arg;
+	struct method		*m;
+	struct chela_req	*req = NULL;
+	struct schema_report	 rep;
+	int			 r;
+
+	m = call_admit(h, p, c);
+	if (m == NULL)
+		goto out;
+	req = req_new(m, p, c);
+	if (req == NULL) {
+		(void)proto_refuse(p, c->id, c->id_len, "UNAVAILABLE", NULL,
+		    "out of memory");
+		goto out;
+	}
+	if (unlikely(!m->is_compiled) && schemas_compile(m->ctx, m) < 0) {
+		req_fail_text(req, "UNAVAILABLE", "the schema of %s cannot be "
+		    "read", m->desc.name);
+		goto out;
+	}
+	if (c->params_kind != 0 && c->params_kind != '{') {
+		req_fail_text(req, "INVALID_REQUEST",
+		    "invalid %s params: at root: must be object", m->desc.name);
+		goto out;
+	}
+	if (unlikely(c->large != NULL && c->params_kind != 0)) {
+		r = call_large(req, p, c);
+		if (r == 0) {
+			(void)req_unref(req);
+			return;		/* it took the frame */
+		}
+		req_fail_text(req, "UNAVAILABLE", "The server is busy. Please "
+		    "try again in a moment.");
+		goto out;
+	}
+	if (c->params_kind == 0) {
+		req->params = json_object_new_object();
+		r = req->params == NULL ? -ENOMEM : 0;
+	} else
+		r = json_parse(c->params, c->params_len, &req->params);
+	if (r < 0) {
+		req_fail_text(req, "UNAVAILABLE", "out of memory");
+		goto out;
+	}
+	/* The report is large: only a failure pays for clearing it. */
+	r = schema_check(m->params, req->params, NULL);
+	if (unlikely(r < 0)) {
+		memset(&rep, 0, sizeof rep);
+		(void)schema_check(m->params, req->params, &rep);
+		req_fail_text(req, "INVALID_REQUEST", "invalid %s params: %s",
+		    m->desc.name, rep.text);
+		goto out;
+	}
+	req_run(req);
+out:
+	if (req != NULL)
+		(void)req_unref(req);
+	if (c->large != NULL)
+		proto_large_done(p, c->large);
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding plugins, bringing them all up, down, and to a new configuration. */
+#include "core/plugin/host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <json-c/json.h>
+
+#include <chela/services/hello.h>
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/loop.h"
+#include "core/config/config.h"
+#include "core/json/json.h"
+#include "core/net/net.h"
+#include "core/plugin/host_priv.h"
+#include "core/protocol/peer.h"
+#include "core/protocol/proto.h"
+#include "core/state/state.h"
+
+#define WRITES_MAX	30		/* control-plane writes ... */
+#define WRITES_US	SEC_US(60)	/* ... in this time */
+#define WRITES_KEYS_MAX	10000
+
+struct host *
+host_new(const struct host_env *env)
+{
+	struct host	*h;
+
+	if (lt_dlinit() != 0)
+		return (NULL);
+	h = calloc(1, sizeof *h);
+	if (h == NULL)
+		return (NULL);
+	h->env = *env;
+	h->inotify_fd = -1;
+	list_init(&h->plugins);
+	list_init(&h->services);
+	h->methods = map_new();
+	h->writes = budget_new(WRITES_MAX, WRITES_US, WRITES_KEYS_MAX);
+	host_fill_table(h);
+	if (h->methods == NULL || h->writes == NULL || host_export_core(h) < 0)
+		return (host_free(h));
+	return (h);
+}
+
+static void
+ctx_free(struct chela_ctx *ctx)
+{
+	list_remove(&ctx->link);
+	free(ctx->name);
+	free(ctx->path);
+	free(ctx->schema_path);
+	free(ctx->schema_text);
+	free(ctx->error);
+	free(ctx);
+}
+
+struct host *
+host_free(struct host *h)
+{
+	struct chela_ctx	*ctx;
+	struct service		*s;
+	size_t			 i;
+
+	if (h == NULL)
+		return (NULL);
+	(void)loop_watch_free(h->inotify_watch);
+	(void)loop_timer_free(h->inotify_timer);
+	(void)loop_timer_free(h->drain_timer);
+	while ((ctx = list_first(&h->plugins, struct chela_ctx, link)) != NULL)
+		ctx_free(ctx);
+	while ((s = list_first(&h->services, struct service, link)) != NULL) {
+		list_remove(&s->link);
+		free(s);
+	}
+	for (i = 0; i < h->n_dirs; i++)
+		free(h->dirs[i]);
+	free(h->dirs);
+	(void)map_free(h->methods);
+	(void)budget_free(h->writes);
+	(void)conf_unref(h->conf);
+	buf_fini(&h->out);
+	free(h);
+	return (NULL);
+}
+
+int
+host_add_dir(struct host *h, const char *dir)
+{
+	char	**dirs, *copy;
+
+	dirs = realloc(h->dirs, (h->n_dirs + 1) * sizeof *dirs);
+	if (dirs == NULL)
+		return (-ENOMEM);
+	h->dirs = dirs;
+	copy = realpath(dir, NULL);
+	if (copy == NULL)
+		return (-errno);
+	h->dirs[h->n_dirs++] = copy;
+	return (0);
+}
+
+/* A file of that plugin name: new, or the one that is known. */
+static int
+host_found(struct host *h, const char *name, const char *path)
+{
+	struct chela_ctx	*ctx;
+	struct buf		 why = BUF_INIT;
+	struct stat		 st;
+	int			 r;
+
+	ctx = host_find(h, name);
+	if (ctx != NULL && ctx->is_seen)
+		return (0);	/* an earlier directory has it: that one counts */
+	if (ctx != NULL && ctx->state == PLUGIN_REFUSED) {
+		ctx_free(ctx);	/* it may have been mended: look again */
+		ctx = NULL;
+	}
+	if (ctx != NULL) {
+		ctx->is_seen = true;
+		if (stat(path, &st) == 0 && ((uint64_t)st.st_ino != ctx->ino ||
+		    (uint64_t)st.st_dev != ctx->dev)) {
+			/*
+			 * The same name, another file. When it was only put back
+			 * the size and time are the same; the mapped code is used
+			 * in either case.
+			 */
+			if (!ctx->is_stale &&
+			    (uint64_t)st.st_mtim.tv_sec * 1000000000u +
+			    (uint64_t)st.st_mtim.tv_nsec != ctx->mtime_ns)
+				log_notice("plugin", "plugin '%s': the file was "
+				    "replaced; the new one takes effect at the "
+				    "next start", name);
+			ctx->is_stale = true;
+		}
+		return (0);
+	}
+	ctx = calloc(1, sizeof *ctx);
+	if (ctx == NULL)
+		return (-ENOMEM);
+	ctx->magic = CTX_MAGIC;
+	ctx->host = h;
+	list_init(&ctx->link);
+	list_init(&ctx->timers);
+	list_init(&ctx->watches);
+	list_init(&ctx->close_cbs);
+	ctx->name = strdup(name);
+	ctx->path = strdup(path);
+	if (ctx->name == NULL || ctx->path == NULL) {
+		ctx_free(ctx);
+		return (-ENOMEM);
+	}
+	ctx->is_seen = true;
+	ctx->is_enabled = true;
+	list_append(&h->plugins, &ctx->link);
+	r = loader_open(ctx, &why);
+	if (r == 0)
+		r = loader_check(ctx, &why);
+	ctx->state = r == 0 ? PLUGIN_READY : PLUGIN_REFUSED;
+	if (r < 0) {
+		(void)buf_putc(&why, '\0');
+		ctx_set_error(ctx, why.data != NULL ? why.data : strerror(-r));
+		log_err("plugin", "plugin '%s': refused (%s) file=%s", name,
+		    ctx->error != NULL ? ctx->error : "", path);
+	}
+	buf_fini(&why);
+	return (0);
+}
+
+/* "chat.so" in the directory, or "chat/.libs/chat.so" in a build tree. */
+static int
+host_scan_entry(struct host *h, const char *dir, const char *entry)
+{
+	size_t		 len = strlen(entry);
+	struct stat	 st;
+	char		*path = NULL, *name = NULL;
+	int		 r = 0;
+
+	if (entry[0] == '.' || len > 200)
+		return (0);
+	if (len > 3 && strcmp(entry + len - 3, ".so") == 0) {
+		name = strndup(entry, len - 3);
+		path = file_join(dir, entry);
+	} else {
+		name = strdup(entry);
+		if (asprintf(&path, "%s/%s/.libs/%s.so", dir, entry, entry) < 0)
+			path = NULL;
+	}
+	if (name == NULL || path == NULL)
+		r = -ENOMEM;
+	else if (lstat(path, &st) == 0)
+		r = host_found(h, name, path);
+	free(name);
+	free(path);
+	return (r);
+}
+
+int
+host_scan(struct host *h)
+{
+	struct list	*l, *tmp;
+	struct dirent	**entries;
+	size_t		 i;
+	int		 j, n, r = 0;
+
+	list_each(l, tmp, &h->plugins)
+		container_of(l, struct chela_ctx, link)->is_seen = false;
+	for (i = 0; r == 0 && i < h->n_dirs; i++) {
+		n = scandir(h->dirs[i], &entries, NULL, alphasort);
+		if (n < 0) {
+			log_warn("plugin", "directory '%s': cannot be read (%s)",
+			    h->dirs[i], strerror(errno));
+			continue;
+		}
+		for (j = 0; j < n; j++) {
+			if (r == 0)
+				r = host_scan_entry(h, h->dirs[i],
+				    entries[j]->d_name);
+			free(entries[j]);
+		}
+		free(entries);
+	}
+	/* A refused one whose file is gone is forgotten. */
+	list_each(l, tmp, &h->plugins) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		if (!ctx->is_seen && ctx->state == PLUGIN_REFUSED)
+			ctx_free(ctx);
+	}
+	host_sort(h);
+	return (r);
+}
+
+void
+host_set_conf(struct host *h, struct conf *conf)
+{
+	struct json_object	*entries, *entry;
+	struct list		*l, *tmp;
+
+	if (conf != h->conf) {
+		(void)conf_unref(h->conf);
+		h->conf = conf_ref(conf);
+	}
+	entries = conf_get(conf, "plugins.entries");
+	list_each(l, tmp, &h->plugins) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		entry = json_get_obj(entries, ctx->name);
+		ctx->is_enabled = json_get_bool(entry, "enabled", true);
+	}
+}
+
+static bool
+ctx_is_optional(const struct chela_ctx *ctx)
+{
+	struct json_object	*entries;
+
+	entries = conf_get(ctx->host->conf, "plugins.entries");
+	return (json_get_bool(json_get_obj(entries, ctx->name), "optional",
+	    false));
+}
+
+int
+host_start(struct host *h, struct buf *why)
+{
+	struct list		*l, *tmp;
+	struct buf		 b = BUF_INIT;
+	int			 r, result = 0;
+
+	host_sort(h);
+	list_each(l, tmp, &h->plugins) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		if (ctx->state == PLUGIN_READY && ctx->is_enabled) {
+			buf_reset(&b);
+			r = plugin_up(ctx, &b);
+			if (r == 0)
+				continue;
+			(void)buf_putc(&b, '\0');
+			ctx_set_error(ctx, b.data != NULL ? b.data : "failed");
+			log_err("plugin", "plugin '%s': not started (%s)",
+			    ctx->name, ctx->error != NULL ? ctx->error : "");
+		} else if (ctx->state != PLUGIN_REFUSED)
+			continue;
+		if (ctx_is_optional(ctx) || !ctx->is_enabled)
+			continue;
+		if (result == 0)
+			(void)buf_printf(why, "plugin '%s': %s", ctx->name,
+			    ctx->error != NULL ? ctx->error : "refused");
+		result = -EINVAL;
+	}
+	buf_fini(&b);
+	h->is_running = true;
+	return (result);
+}
+
+void
+host_stop(struct host *h)
+{
+	struct list	*l, *prev;
+
+	h->is_running = false;
+	frame_watchdog_stop();
+	for (l = h->plugins.prev; l != &h->plugins; l = prev) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		prev = l->prev;
+		if (ctx->state == PLUGIN_ACTIVE ||
+		    ctx->state == PLUGIN_DRAINING)
+			plugin_down(ctx);
+	}
+}
+
+static int
+ctx_reload(struct chela_ctx *ctx)
+{
+	struct frame	 f;
+	int		 r;
+
+	if (ctx->state != PLUGIN_ACTIVE || ctx->desc->reload == NULL)
+		return (0);
+	frame_enter(&f, ctx, "reload");
+	r = ctx->desc->reload(ctx, ctx->host->table.conf(ctx));
+	(void)frame_leave(&f);
+	return (r);
+}
+
+int
+host_reload(struct host *h, struct conf *conf, struct buf *why)
+{
+	struct conf	*old = h->conf == NULL ? NULL : conf_ref(h->conf);
+	struct list	*l, *tmp, *failed = NULL;
+	int		 r = 0;
+
+	host_set_conf(h, conf);
+	list_each(l, tmp, &h->plugins) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		r = ctx_reload(ctx);
+		if (r < 0) {
+			(void)buf_printf(why, "plugin '%s' does not take it: "
+			    "%s", ctx->name, strerror(-r));
+			failed = l;
+			break;
+		}
+	}
+	if (failed != NULL && old != NULL) {
+		/* All or none: those that took it get the old one back. */
+		host_set_conf(h, old);
+		list_each(l, tmp, &h->plugins) {
+			if (l == failed)
+				break;
+			(void)ctx_reload(container_of(l, struct chela_ctx,
+			    link));
+		}
+	}
+	(void)conf_unref(old);
+	return (r);
+}
+
+uint64_t
+host_generation(const struct host *h)
+{
+	return (h->generation);
+}
+
+int
+host_print(struct host *h, FILE *out)
+{
+	struct list	*l, *tmp;
+	int		 n = 0;
+
+	list_each(l, tmp, &h->plugins) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		if (ctx->state == PLUGIN_REFUSED) {
+			n++;
+			(void)fprintf(out, "%-18s refused  %s\n", ctx->name,
+			    ctx->error != NULL ? ctx->error : "");
+		} else
+			(void)fprintf(out, "%-18s ok       %u.%u.%u  %u methods, "
+			    "%u events\n", ctx->name, ctx->desc->version >> 22,
+			    ctx->desc->version >> 12 & 1023,
+			    ctx->desc->version & 4095,
+			    (unsigned)ctx->desc->n_methods,
+			    (unsigned)ctx->desc->n_events);
+	}
+	return (n);
+}
+
+void
+host_print_methods(struct host *h, FILE *out)
+{
+	struct list	*l, *tmp;
+	uint32_t	 i;
+
+	list_each(l, tmp, &h->plugins) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		for (i = 0; ctx->desc != NULL && i < ctx->desc->n_methods; i++) {
+			const struct chela_method *m = (const void *)
+			    ((const char *)ctx->desc->methods +
+			    (size_t)i * ctx->desc->method_size);
+
+			(void)fprintf(out, "  %-32s %-9s %s%s\n", m->name,
+			    m->scope != NULL ? m->scope : "-",
+			    (m->roles & CHELA_ROLE_OPERATOR) != 0 ?
+			    "operator " : "",
+			    (m->roles & CHELA_ROLE_NODE) != 0 ? "node" : "");
+		}
+	}
+}
+
+int
+host_hello(void *arg, struct peer *p, char **ret_text, size_t *ret_len)
+{
+	struct host			*h = arg;
+	const struct chela_hello_1	*hello = NULL;
+	struct chela_hello_policy	 policy;
+	struct net_limits		 lim;
+	struct chela_ctx		*ctx = NULL;
+	struct list			*l, *tmp;
+	struct frame			 f;
+	int				 r;
+
+	list_each(l, tmp, &h->services) {
+		const struct service *s = container_of(l, struct service, link);
+
+		if (strcmp(s->name, CHELA_HELLO_SERVICE) == 0 &&
+		    s->ctx != NULL) {
+			hello = s->vtable;
+			ctx = s->ctx;
+		}
+	}
+	if (hello == NULL)
+		return (-ENOENT);
+	net_limits_default(&lim);
+	policy = (struct chela_hello_policy){
+		.struct_size = sizeof policy,
+		.tick_interval_ms = STATE_TICK_MS,
+		.max_payload = lim.message_max,
+		.max_buffered_bytes = lim.out_max,
+	};
+	frame_enter(&f, ctx, "hello");
+	r = hello->compose((struct chela_conn *)(void *)p, &policy, ret_text,
+	    ret_len);
+	(void)frame_leave(&f);
+	return (r);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plugin host: finds, checks, loads, starts, stops plugins; knows which
+ * methods there are and calls them. Loop thread only.
+ */
+#ifndef PLUGIN_HOST_H
+#define PLUGIN_HOST_H
+
+#include <stdio.h>
+
+#include "core/base/base.h"
+#include "core/base/buf.h"
+
+struct conf;
+struct conf_live;
+struct host;
+struct loop;
+struct peer;
+struct proto;
+struct proto_call;
+struct state;
+struct store;
+
+#define HOST_METHODS_MAX	512	/* of one plugin */
+#define HOST_EVENTS_MAX		128
+#define HOST_SCHEMA_MAX		MIB(1)	/* bytes of a schema file */
+#define HOST_TIMERS_MAX		4096	/* of one plugin */
+#define HOST_BUDGET_US		5000	/* a call's, where its table has none */
+#define HOST_DRAIN_US		SEC_US(5) /* for requests of a disabled plugin */
+
+/* What the host works with; all outlive it. */
+struct host_env {
+	struct loop	*loop;
+	struct proto	*proto;
+	struct state	*state;
+	struct store	*store;
+	struct conf_live *live;		/* NULL: only checking plugins */
+	const char	*state_dir;
+	const char	*schema_dir;
+	const char	*version;
+	const char	*boot_id;
+	const char	*bind_address;
+	const uint32_t	*port;		/* known once it listens */
+	bool		 check_results;	/* validate what handlers answer */
+};
+
+struct host	*host_new(const struct host_env *env) must_use;
+struct host	*host_free(struct host *h);
+int		 host_add_dir(struct host *h, const char *dir);
+/*
+ * Looks at the directories and reads every plugin that is new there, up to and
+ * without init(). Blocks. Adds their part to the configuration's schema.
+ */
+int		 host_scan(struct host *h);
+/* The snapshot in force from now on; counted by the host. */
+void		 host_set_conf(struct host *h, struct conf *conf);
+/*
+ * Initialises and starts what is enabled, in the order of dependencies. -EINVAL
+ * when a plugin was refused that the configuration does not call optional; why
+ * names it.
+ */
+int		 host_start(struct host *h, struct buf *why);
+void		 host_stop(struct host *h);	/* all, in reverse order */
+/* Tells all plugins the new configuration: all take it or none. */
+int		 host_reload(struct host *h, struct conf *conf, struct buf *why);
+/*
+ * Looks again: loads what is new, disables what is gone or switched off. done is
+ * called when that is finished; it may be NULL.
+ */
+void		 host_refresh(struct host *h, void (*done)(void *arg, int r),
+		    void *arg);
+/* The directories for changes, the loop for standing still, the process for a
+ * crash. After start. */
+void		 host_watch(struct host *h);
+/* One line a plugin; the number of those refused. */
+int		 host_print(struct host *h, FILE *out);
+/* What a plugin's table says, for chela-plugin-check. */
+void		 host_print_methods(struct host *h, FILE *out);
+uint64_t	 host_generation(const struct host *h);
+
+/* For proto_hooks. */
+void		 host_on_call(void *arg, struct peer *p,
+		    const struct proto_call *call);
+int		 host_hello(void *arg, struct peer *p, char **ret_text,
+		    size_t *ret_len);
+void		 host_on_close(void *arg, struct peer *p);
+
+/* A service of the core, "core.x/1". */
+int		 host_export(struct host *h, const char *name,
+		    const void *vtable);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* The members of what core/plugin works with. */
+#ifndef PLUGIN_HOST_PRIV_H
+#define PLUGIN_HOST_PRIV_H
+
+#include <ltdl.h>
+
+#include <chela/plugin.h>
+
+#include "core/access/authorize.h"
+#include "core/access/budget.h"
+#include "core/base/map.h"
+#include "core/plugin/host.h"
+
+struct schema;
+
+#define CTX_MAGIC	0x43545831u
+#define REQ_MAGIC	0x52455131u
+#define REQ_ID_INLINE	64
+
+enum plugin_state {
+	PLUGIN_REFUSED,		/* error says why */
+	PLUGIN_READY,		/* read and checked; not initialised */
+	PLUGIN_ACTIVE,		/* started */
+	PLUGIN_DRAINING,	/* out of the tables, requests still open */
+};
+
+/* A method of an active plugin. */
+struct method {
+	struct chela_method	 desc;		/* a copy in our size */
+	struct chela_ctx	*ctx;
+	struct authorize_rule	 rule;
+	struct schema		*params;	/* compiled at first use */
+	struct schema		*result;
+	bool			 is_compiled;
+	uint64_t		 n_calls;
+	uint64_t		 n_failures;
+	uint64_t		 n_slow;
+	uint64_t		 max_us;
+	uint64_t		 warned_us;	/* of the last warning */
+};
+
+/* One plugin, from its file's first sight to the end of the process. */
+struct chela_ctx {
+	uint32_t		 magic;
+	uint8_t			 state;		/* enum plugin_state */
+	bool			 is_seen;	/* in the directories, last look */
+	bool			 is_enabled;	/* by the configuration */
+	bool			 is_stale;	/* the file is another one now */
+	bool			 is_inited;
+	struct host		*host;
+	struct list		 link;		/* in host.plugins */
+	char			*name;
+	char			*path;
+	uint64_t		 ino, mtime_ns, dev;
+	const struct chela_plugin *desc;
+	char			*schema_path;
+	char			*schema_text;	/* of the file, len bytes */
+	size_t			 schema_len;
+	char			*error;
+	void			*priv;
+	struct method		*methods;
+	uint32_t		 n_methods;
+	struct list		 timers;
+	struct list		 watches;
+	struct list		 close_cbs;
+	uint32_t		 n_timers;
+	uint32_t		 n_reqs;
+	uint64_t		 drain_us;
+	uint32_t		 visit;		/* mark of the dependency walk */
+	uint32_t		 generation;	/* of init(): old callbacks are dropped */
+};
+
+struct service {
+	struct list		 link;
+	struct chela_ctx	*ctx;		/* NULL: the core */
+	const void		*vtable;
+	char			 name[];
+};
+
+struct refresh_cb {
+	struct refresh_cb	*next;
+	void			(*done)(void *arg, int r);
+	void			*arg;
+};
+
+struct host {
+	struct host_env		 env;
+	struct chela_host	 table;
+	struct list		 plugins;	/* by name until started */
+	struct map		*methods;	/* name -> struct method */
+	struct list		 services;
+	char			**dirs;
+	size_t			 n_dirs;
+	struct conf		*conf;
+	uint64_t		 generation;
+	bool			 is_running;	/* start() was called */
+	bool			 is_refreshing;
+	struct refresh_cb	*refresh_cbs;
+	struct loop_timer	*drain_timer;
+	int			 inotify_fd;
+	struct loop_watch	*inotify_watch;
+	struct loop_timer	*inotify_timer;
+	struct budget		*writes;	/* control-plane writes */
+	struct buf		 out;		/* scratch */
+};
+
+struct chela_req {
+	uint32_t		 magic;
+	uint32_t		 refs;
+	struct chela_ctx	*ctx;
+	struct method		*method;
+	struct peer		*peer;		/* NULL: gone */
+	struct list		 link;		/* in peer.reqs */
+	bool			 is_answered;
+	bool			 is_large;	/* params are freed by a worker */
+	struct json_object	*params;
+	void			(*on_cancel)(struct chela_req *req, void *arg);
+	void			*cancel_arg;
+	char			*id;		/* raw JSON */
+	size_t			 id_len;
+	char			 id_inline[REQ_ID_INLINE];
+};
+
+/* frame.c: what runs now, for budgets, the watchdog and the crash report. */
+struct frame {
+	const struct chela_ctx	*ctx;
+	const char		*what;		/* a method, or "timer" */
+	uint64_t		 start_us;
+};
+void	 frame_enter(struct frame *f, const struct chela_ctx *ctx,
+	    const char *what);
+/* Returns how long it took. */
+uint64_t frame_leave(struct frame *f);
+int	 frame_watchdog_start(struct host *h);
+void	 frame_watchdog_stop(void);
+void	 frame_crash_handlers(struct host *h);
+
+/* loader.c */
+int	 loader_open(struct chela_ctx *ctx, struct buf *why);
+int	 loader_check(struct chela_ctx *ctx, struct buf *why);
+
+/* schemas.c */
+int	 schemas_read(struct chela_ctx *ctx, struct buf *why);
+int	 schemas_compile(struct chela_ctx *ctx, struct method *m);
+int	 schemas_document(const struct chela_ctx *ctx, struct json_object **ret);
+int	 schemas_summary(const struct chela_ctx *ctx, struct map *ret_texts);
+
+/* lifecycle.c */
+int	 plugin_up(struct chela_ctx *ctx, struct buf *why);
+void	 plugin_leave_tables(struct chela_ctx *ctx);
+void	 plugin_down(struct chela_ctx *ctx);
+void	 host_sort(struct host *h);
+const struct chela_dep *ctx_dep(const struct chela_ctx *ctx, uint32_t i);
+struct chela_ctx *host_find(struct host *h, const char *name);
+void	 ctx_set_error(struct chela_ctx *ctx, const char *text);
+
+/* refresh.c */
+void	 host_kick(struct host *h);	/* a request of a draining one ended */
+
+/* host_table.c and its parts */
+void	 host_fill_table(struct host *h);
+void	 host_fill_store(struct chela_host *t);
+void	 host_fill_loop(struct chela_host *t);
+void	 host_fill_req(struct chela_host *t);
+void	 ctx_drop_timers(struct chela_ctx *ctx);
+void	 ctx_drop_close_cbs(struct chela_ctx *ctx);
+void	 host_peer_close_cbs(struct peer *p);
+
+/* dispatch.c */
+struct chela_req *req_unref(struct chela_req *req);
+
+/* core_services.c */
+int	 host_export_core(struct host *h);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plugins that come and go while the daemon runs. A look at the directories and the
+ * configuration decides who has to leave; those drain (their methods are gone, open
+ * requests finish), go down in reverse order, and then whoever can come up does.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/loop.h"
+#include "core/json/json.h"
+#include "core/plugin/host_priv.h"
+#include "core/protocol/peer.h"
+#include "core/protocol/proto.h"
+#include "core/state/state.h"
+
+#define REFRESH_SETTLE_US	MS_US(300) /* a copy into the directory ends */
+
+static void	refresh_continue(void *arg);
+
+static bool
+ctx_must_leave(const struct chela_ctx *ctx)
+{
+	return (!ctx->is_seen || !ctx->is_enabled);
+}
+
+/*
+ * Marks who leaves: those that are gone or off, and everybody who imports from
+ * them. An optional dependency too: its importer comes up again without it.
+ */
+static void
+refresh_mark(struct host *h)
+{
+	struct list	*l, *tmp;
+	const struct chela_dep *d;
+	struct chela_ctx *ctx, *other;
+	uint32_t	 i;
+
+	/* The list is in dependency order: one pass is enough. */
+	list_each(l, tmp, &h->plugins) {
+		ctx = container_of(l, struct chela_ctx, link);
+		if (ctx->state != PLUGIN_ACTIVE)
+			continue;
+		if (ctx_must_leave(ctx)) {
+			ctx->state = PLUGIN_DRAINING;
+			continue;
+		}
+		for (i = 0; i < ctx->desc->n_deps; i++) {
+			d = ctx_dep(ctx, i);
+			other = host_find(h, d->name);
+			/* One that left, or an optional one that now comes. */
+			if (other != NULL && (other->state == PLUGIN_DRAINING ||
+			    (other->state == PLUGIN_READY &&
+			    !ctx_must_leave(other))))
+				ctx->state = PLUGIN_DRAINING;
+		}
+	}
+}
+
+static void
+refresh_done(struct host *h, int r)
+{
+	struct refresh_cb	*cb, *next;
+	struct json_object	*o;
+
+	h->is_refreshing = false;
+	o = json_object_new_object();
+	if (o != NULL) {
+		(void)json_add_int(o, "generation", (int64_t)h->generation);
+		(void)bus_emit(state_bus(h->env.state), "plugins.changed", o,
+		    NULL);
+	}
+	cb = h->refresh_cbs;
+	h->refresh_cbs = NULL;
+	for (; cb != NULL; cb = next) {
+		next = cb->next;
+		cb->done(cb->arg, r);
+		free(cb);
+	}
+}
+
+static void
+refresh_up(struct host *h)
+{
+	struct list	*l, *tmp;
+	struct buf	 why = BUF_INIT;
+	struct chela_ctx *ctx;
+
+	host_sort(h);
+	list_each(l, tmp, &h->plugins) {
+		ctx = container_of(l, struct chela_ctx, link);
+		if (ctx->state != PLUGIN_READY || ctx_must_leave(ctx))
+			continue;
+		buf_reset(&why);
+		if (plugin_up(ctx, &why) == 0) {
+			log_notice("plugin", "plugin '%s': loaded", ctx->name);
+			continue;
+		}
+		(void)buf_putc(&why, '\0');
+		ctx_set_error(ctx, why.data != NULL ? why.data : "failed");
+		log_err("plugin", "plugin '%s': not started (%s)", ctx->name,
+		    ctx->error != NULL ? ctx->error : "");
+	}
+	buf_fini(&why);
+}
+
+/* Ends the requests that did not finish in time. */
+static void
+refresh_cut(struct chela_ctx *ctx)
+{
+	struct list		*p, *ptmp, *l, *tmp;
+	struct chela_req	*req;
+
+	list_each(p, ptmp, proto_peers(ctx->host->env.proto)) {
+		list_each(l, tmp, &container_of(p, struct peer, link)->reqs) {
+			req = container_of(l, struct chela_req, link);
+			if (req->ctx != ctx)
+				continue;
+			(void)ctx->host->table.req_ref(req);
+			(void)ctx->host->table.req_fail(req, "UNAVAILABLE",
+			    "plugin '%s' was disabled", ctx->name);
+			if (req->on_cancel != NULL)
+				req->on_cancel(req, req->cancel_arg);
+			req->on_cancel = NULL;
+			(void)req_unref(req);
+		}
+	}
+}
+
+static bool
+refresh_is_draining(struct host *h, uint64_t now)
+{
+	struct list	*l, *tmp;
+	struct chela_ctx *ctx;
+	bool		 is_open = false;
+
+	list_each(l, tmp, &h->plugins) {
+		ctx = container_of(l, struct chela_ctx, link);
+		if (ctx->state != PLUGIN_DRAINING || ctx->n_reqs == 0)
+			continue;
+		if (now >= ctx->drain_us)
+			refresh_cut(ctx);
+		else
+			is_open = true;
+	}
+	return (is_open);
+}
+
+static void
+refresh_continue(void *arg)
+{
+	struct host	*h = arg;
+	struct list	*l, *prev;
+	struct chela_ctx *ctx;
+
+	if (!h->is_refreshing)
+		return;
+	if (refresh_is_draining(h, clock_now_us())) {
+		(void)loop_timer_set(h->drain_timer, HOST_DRAIN_US);
+		return;
+	}
+	loop_timer_stop(h->drain_timer);
+	for (l = h->plugins.prev; l != &h->plugins; l = prev) {
+		prev = l->prev;
+		ctx = container_of(l, struct chela_ctx, link);
+		if (ctx->state != PLUGIN_DRAINING)
+			continue;
+		plugin_down(ctx);
+		log_notice("plugin", "plugin '%s': disabled (%s)", ctx->name,
+		    !ctx->is_seen ? "its file is gone" : !ctx->is_enabled ?
+		    "by the configuration" : "a plugin it uses changes");
+	}
+	refresh_up(h);
+	refresh_done(h, 0);
+}
+
+void
+host_kick(struct host *h)
+{
+	(void)loop_defer(h->env.loop, refresh_continue, h);
+}
+
+static void
+refresh_begin(void *arg)
+{
+	struct host	*h = arg;
+	struct list	*l, *tmp;
+	struct chela_ctx *ctx;
+
+	if (!h->is_running)
+		return;
+	(void)host_scan(h);
+	if (h->conf != NULL)
+		host_set_conf(h, h->conf);
+	refresh_mark(h);
+	list_each(l, tmp, &h->plugins) {
+		ctx = container_of(l, struct chela_ctx, link);
+		if (ctx->state != PLUGIN_DRAINING)
+			continue;
+		ctx->drain_us = clock_now_us() + HOST_DRAIN_US;
+		plugin_leave_tables(ctx);
+	}
+	refresh_continue(h);
+}
+
+void
+host_refresh(struct host *h, void (*done)(void *arg, int r), void *arg)
+{
+	struct refresh_cb	*cb;
+
+	if (done != NULL) {
+		cb = malloc(sizeof *cb);
+		if (cb == NULL) {
+			done(arg, -ENOMEM);
+			return;
+		}
+		*cb = (struct refresh_cb){ h->refresh_cbs, done, arg };
+		h->refresh_cbs = cb;
+	}
+	if (h->drain_timer == NULL)
+		h->drain_timer = loop_timer_new(h->env.loop, refresh_continue,
+		    h);
+	if (h->is_refreshing)
+		return;
+	h->is_refreshing = true;
+	/* Not from within a plugin's own call: it may be the one that leaves. */
+	(void)loop_post(h->env.loop, refresh_begin, h);
+}
+
+static void
+host_on_settled(void *arg)
+{
+	host_refresh(arg, NULL, NULL);
+}
+
+static void
+host_on_inotify(int fd, uint32_t what, void *arg)
+{
+	struct host	*h = arg;
+	char		 events[4096];
+
+	(void)what;
+	while (read(fd, events, sizeof events) > 0)
+		;
+	(void)loop_timer_set(h->inotify_timer, REFRESH_SETTLE_US);
+}
+
+void
+host_watch(struct host *h)
+{
+	size_t	 i;
+
+	frame_crash_handlers(h);
+	(void)frame_watchdog_start(h);
+	h->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (h->inotify_fd < 0)
+		return;
+	for (i = 0; i < h->n_dirs; i++)
+		(void)inotify_add_watch(h->inotify_fd, h->dirs[i],
+		    IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
+		    IN_ONLYDIR);
+	h->inotify_timer = loop_timer_new(h->env.loop, host_on_settled, h);
+	h->inotify_watch = loop_watch_new(h->env.loop, h->inotify_fd, LOOP_READ,
+	    host_on_inotify, h);
+}
