@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything that one daemon is made of, in the order in which it comes up. */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include "core/daemon/options.h"
+
+struct conf;
+struct conn;
+struct http_head;
+struct net_reply;
+
+#define DAEMON_DRAIN_US		SEC_US(5) /* from SIGTERM to the end */
+#define DAEMON_LOG_MAX		MIB(16)	/* bytes of the log file */
+#define DAEMON_TOKEN_FILE	"token"	/* in the state directory */
+#define DAEMON_ORIGINS_MAX	64
+
+struct daemon {
+	struct options		 opt;
+	char			*config_path;
+	char			*state_dir;
+	char			 boot_id[37];
+	uint32_t		 port;
+	char			 bind[64];
+	struct loop		*loop;
+	struct conf_live	*live;
+	struct store		*store;
+	struct schema		*connect_native;
+	struct schema		*connect_openclaw;
+	struct proto		*proto;
+	struct net		*net;
+	struct state		*state;
+	struct host		*host;
+	struct loop_watch	*signal_watch;
+	int			 signal_fd;
+	struct loop_timer	*drain_timer;
+	const char		*origins[DAEMON_ORIGINS_MAX];
+	struct conf		*origins_conf;	/* they are lent from it */
+	bool			 is_ready;
+	bool			 is_stopping;
+};
+
+/* secrets.c: what a client must know. Blocks. */
+int	 daemon_load_auth(struct daemon *d, struct conf *conf);
+void	 daemon_load_origins(struct daemon *d, struct conf *conf);
+
+/* http.c: probes. */
+void	 daemon_on_http(void *arg, struct conn *c, const struct http_head *head,
+	    struct net_reply *reply);
+
+#endif
