@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/base/buf.h"
+#include "core/client/reply.h"
 #include "core/ws/ws.h"
 
 #define LINK_READ_SIZE	KIB(32)
@@ -288,107 +289,50 @@ link_ask(struct link *l)
 	return (link_flush(l));
 }
 
-/* The value of a field in a head that ends in NUL, or NULL; len gets its length. */
-static const char *
-reply_field(const char *head, const char *name, size_t *ret_len)
-{
-	const char	*line, *p;
-	size_t		 n = strlen(name), len;
-
-	for (line = strstr(head, "\r\n"); line != NULL;
-	    line = strstr(line, "\r\n")) {
-		line += 2;
-		if (strncasecmp(line, name, n) != 0 || line[n] != ':')
-			continue;
-		p = line + n + 1;
-		p += strspn(p, " \t");
-		len = strcspn(p, "\r\n");
-		while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
-			len--;
-		*ret_len = len;
-		return (p);
-	}
-	return (NULL);
-}
-
+/* Frames may follow the head at once; they move out of in, which goes. */
 static bool
-reply_is(const char *head, const char *name, const char *want)
+link_feed_rest(struct link *l, const char *rest, size_t len)
 {
-	const char	*p;
-	size_t		 len;
+	char	*frames;
+	bool	 ok;
 
-	p = reply_field(head, name, &len);
-	return (p != NULL && len == strlen(want) &&
-	    strncasecmp(p, want, len) == 0);
-}
-
-/* Why an upgrade with this answer cannot go on, or NULL. RFC 6455 section 4.1. */
-static const char *
-link_judge(const struct link *l, const char *head)
-{
-	char		 want[WS_ACCEPT_SIZE];
-	const char	*p;
-	size_t		 len;
-
-	ws_accept_key(l->key, WS_KEY_LEN, want);
-	p = reply_field(head, "sec-websocket-accept", &len);
-	if (!reply_is(head, "upgrade", "websocket") ||
-	    !reply_is(head, "connection", "upgrade") || p == NULL ||
-	    len != strlen(want) || memcmp(p, want, len) != 0)
-		return ("it did not upgrade to WebSocket");
-	if (reply_field(head, "sec-websocket-extensions", &len) != NULL)
-		return ("it chose an extension that was not offered");
-	if (!reply_is(head, "sec-websocket-protocol", l->protocol))
-		return ("it does not speak this protocol");
-	return (NULL);
+	frames = malloc(len);
+	if (frames == NULL) {
+		link_end(l, -ENOMEM, 0, 0, "out of memory");
+		return (false);
+	}
+	memcpy(frames, rest, len);
+	buf_fini(&l->in);
+	ok = link_feed(l, frames, len);
+	free(frames);
+	return (ok);
 }
 
 /* Reads the answer to the upgrade; false when the link is closed or gone. */
 static bool
-link_reply(struct link *l, const char *p, size_t n)
+link_reply(struct link *l, const char *p, size_t len)
 {
-	const char	*why;
-	char		*end, *rest;
-	unsigned	 status;
-	size_t		 rest_len;
-	bool		 gone = false, ok;
+	struct reply	 reply;
+	bool		 gone = false;
+	int		 n;
 
-	if (l->in.len + n > LINK_REPLY_MAX + LINK_READ_SIZE ||
-	    buf_add(&l->in, p, n) < 0 || buf_putc(&l->in, '\0') < 0) {
-		link_end(l, -EPROTO, 0, 0, "no gateway answers there");
+	if (buf_add(&l->in, p, len) < 0) {
+		link_end(l, -ENOMEM, 0, 0, "out of memory");
 		return (false);
 	}
-	l->in.len--;
-	end = memmem(l->in.data, l->in.len, "\r\n\r\n", 4);
-	if (end == NULL) {
-		if (l->in.len < LINK_REPLY_MAX)
-			return (true);
-		link_end(l, -EPROTO, 0, 0, "no gateway answers there");
+	n = reply_read(l->in.data, l->in.len, l->key, l->protocol, &reply);
+	if (n == 0)
+		return (true);
+	if (n < 0) {
+		link_end(l, n, 0, 0, "no gateway answers there: %s",
+		    reply.why);
 		return (false);
 	}
-	end[2] = '\0';
-	rest = end + 4;
-	rest_len = l->in.len - (size_t)(rest - l->in.data);
-	if (strncmp(l->in.data, "HTTP/1.1 ", 9) != 0 ||
-	    sscanf(l->in.data + 9, "%3u", &status) != 1) {
-		link_end(l, -EPROTO, 0, 0, "no gateway answers there");
-		return (false);
-	}
-	if (status != 101) {
-		/* The body, when there is one, is a sentence for people. */
-		while (rest_len > 0 && (unsigned char)rest[rest_len - 1] <= ' ')
-			rest_len--;
-		if (rest_len > 120 || memchr(rest, '\n', rest_len) != NULL ||
-		    memchr(rest, '<', rest_len) != NULL)
-			rest_len = 0;
-		link_end(l, -ECONNREFUSED, (int)status, 0,
-		    "the gateway refused the connection (HTTP %u%s%.*s)",
-		    status, rest_len > 0 ? ": " : "", (int)rest_len, rest);
-		return (false);
-	}
-	why = link_judge(l, l->in.data);
-	if (why != NULL) {
-		link_end(l, -EPROTO, 0, 0, "no gateway answers there: %s", why);
+	if (reply.status != 101) {
+		link_end(l, -ECONNREFUSED, (int)reply.status, 0,
+		    "the gateway refused the connection (HTTP %u%s%s)",
+		    reply.status, *reply.words != '\0' ? ": " : "",
+		    reply.words);
 		return (false);
 	}
 	l->state = LINK_OPEN;
@@ -397,22 +341,13 @@ link_reply(struct link *l, const char *p, size_t n)
 	if (gone)
 		return (false);
 	l->is_gone = NULL;
-	ok = l->state == LINK_OPEN;
-	if (ok && rest_len > 0) {
-		/* Frames may follow the head at once; out of in, which goes. */
-		char	*frames = malloc(rest_len);
-
-		if (frames == NULL) {
-			link_end(l, -ENOMEM, 0, 0, "out of memory");
-			return (false);
-		}
-		memcpy(frames, rest, rest_len);
-		ok = link_feed(l, frames, rest_len);
-		free(frames);
-	}
-	if (ok)
-		buf_fini(&l->in);
-	return (ok);
+	if (l->state != LINK_OPEN)
+		return (false);
+	if ((size_t)n < l->in.len)
+		return (link_feed_rest(l, l->in.data + n,
+		    l->in.len - (size_t)n));
+	buf_fini(&l->in);
+	return (true);
 }
 
 static void

@@ -12,7 +12,6 @@
 
 #define LINK_MESSAGE_MAX	MIB(25)		/* one that comes in */
 #define LINK_QUEUE_MAX		MIB(64)		/* waiting to be sent */
-#define LINK_REPLY_MAX		KIB(16)		/* head of the upgrade's answer */
 #define LINK_ADDRS_MAX		8u		/* tried of one name */
 
 struct link;

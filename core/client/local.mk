@@ -17,6 +17,7 @@ core_libchela_la_SOURCES = $(LIBCHELA_PARTS) \
 	core/client/client.c core/client/client_call.c \
 	core/client/client_priv.h core/client/client_wait.c \
 	core/client/link.c core/client/link.h \
+	core/client/reply.c core/client/reply.h \
 	core/client/url.c core/client/url.h
 core_libchela_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 core_libchela_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
@@ -38,6 +39,14 @@ chela_LDFLAGS = $(AM_LDFLAGS) $(CHELA_EXE_LDFLAGS)
 chela_LDADD = core/libchela.la core/libjson.la core/libbase.la \
 	$(EVENT_LIBS) $(JSON_LIBS)
 dist_man_MANS += core/client/chela.1
+
+check_PROGRAMS += tests/fuzz/fuzz_reply tests/fuzz/fuzz_url
+tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/fuzz_reply.c tests/fuzz/replay.c \
+	core/client/reply.c core/client/reply.h
+tests_fuzz_fuzz_reply_LDADD = core/libws.la core/libbase.la
+tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz_url.c tests/fuzz/replay.c \
+	core/client/url.c core/client/url.h
+EXTRA_DIST += tests/fuzz/corpus/reply tests/fuzz/corpus/url
 
 if HAVE_CUNIT
 check_PROGRAMS += tests/unit/test_client
