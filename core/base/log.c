@@ -262,8 +262,9 @@ log_thread(void *arg)
 		if (mine.len == 0 && lost == 0)
 			continue;
 		if (lost > 0)
-			(void)buf_printf(&mine, "{\"level\":\"warn\",\"subsystem\""
-			    ":\"log\",\"message\":\"%llu lines were lost\"}\n",
+			(void)buf_printf(&mine, "{\"level\":\"warn\","
+			    "\"subsystem\":\"log\","
+			    "\"message\":\"%llu lines were lost\"}\n",
 			    (unsigned long long)lost);
 		is_ok = log_flush(&mine);
 		if (!is_ok && was_ok)

@@ -33,10 +33,11 @@ const struct engine_type engine_sqlite = {
 };
 
 /*
- * row has its own key, so that all rows lie in the order of their commits: appends
- * go to the end of the file whatever the log, and a search walks back in time.
- * log.kept is the lowest row number still on disk; it trails log.first until
- * housekeeping has removed what was trimmed. trash are dropped logs, likewise.
+ * row has its own key, so that all rows lie in the order of their commits:
+ * appends go to the end of the file whatever the log, and a search walks back
+ * in time. log.kept is the lowest row number still on disk; it trails
+ * log.first until housekeeping has removed what was trimmed. trash are dropped
+ * logs, likewise.
  */
 static const struct sqlite_step schema[] = {
 	{ "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL)"
@@ -168,7 +169,8 @@ sync_dir_of(const char *path)
 	slash = strrchr(dir, '/');
 	if (slash != NULL)
 		slash[slash == dir ? 1 : 0] = '\0';
-	fd = open(slash == NULL ? "." : dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(slash == NULL ? "." : dir, O_RDONLY | O_DIRECTORY |
+	    O_CLOEXEC);
 	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
 		r = -errno;
 	if (fd >= 0)
@@ -296,8 +298,8 @@ out:
 }
 
 /*
- * A new file gets its name only when it is whole: an empty chela.db is therefore
- * never ours, and is not taken for a fresh start.
+ * A new file gets its name only when it is whole: an empty chela.db is
+ * therefore never ours, and is not taken for a fresh start.
  */
 static int
 engine_create(struct engine *e)

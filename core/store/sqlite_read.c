@@ -10,9 +10,9 @@
 #define FIND_STEP_BYTES	MIB(4)
 
 /*
- * Every statement looks at log.first, and not at what is on disk: trimmed rows and
- * those of dropped logs are there until they are swept. As the end of a log's
- * names ?3 is the prefix and a byte that no UTF-8 text has.
+ * Every statement looks at log.first, and not at what is on disk: trimmed rows
+ * and those of dropped logs are there until they are swept. As the end of a
+ * log's names ?3 is the prefix and a byte that no UTF-8 text has.
  */
 static const char *const read_sql[READ_N] = {
 	[READ_FIRST] = "SELECT first FROM log WHERE id=?",
@@ -241,7 +241,7 @@ engine_find(struct engine *e, struct job *job)
 	if (r == 0 && rc != SQLITE_ROW)
 		r = sqlite_errno(e->rdb, rc);
 	else if (r == 0)
-		r = job->n < job->max;	/* 1: the step is over, not the search */
+		r = job->n < job->max;	/* 1: a step is over, not all */
 	(void)sqlite3_reset(st);
 	return (r);
 }

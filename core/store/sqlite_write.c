@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The SQLite engine's writing half: one transaction a group, and housekeeping. */
+/*
+ * The SQLite engine's writing half: one transaction a group, and housekeeping.
+ */
 #include "core/store/sqlite_priv.h"
 
 #include <errno.h>
@@ -118,8 +120,8 @@ is_same_file(struct file_id *id, const char *path, bool may_lack)
 }
 
 /*
- * A file that was removed or replaced can still be written, into nothing: what is
- * acknowledged must be where the next start looks for it.
+ * A file that was removed or replaced can still be written, into nothing: what
+ * is acknowledged must be where the next start looks for it.
  */
 static int
 engine_begin(struct engine *e)
@@ -226,9 +228,9 @@ write_drop(struct engine *e, const struct op *op)
 }
 
 /*
- * The marks once a log and group, from its last op: a thousand rows of a log then
- * cost one update. The ops are in a singly linked list, so the last op is found
- * by numbering: the second pass writes where the numbers agree.
+ * The marks once a log and group, from its last op: a thousand rows of a log
+ * then cost one update. The ops are in a singly linked list, so the last op is
+ * found by numbering: the second pass writes where the numbers agree.
  */
 static int
 write_marks(struct engine *e, const struct op_list *ops)

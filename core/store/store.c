@@ -23,9 +23,9 @@
 #include "core/base/map.h"
 #include "core/base/utf8.h"
 
-#define FLUSH_AT	64u	/* ops of one turn that do not wait for its end */
+#define FLUSH_AT	64u	/* ops of a turn that do not wait for its end */
 #define SLICE_US	1000u	/* of one turn for dones */
-#define SLICE_MAX	256u	/* the same where a test has stopped the clock */
+#define SLICE_MAX	256u	/* the same where a test stopped the clock */
 
 static const struct store_limits default_limits = {
 	.value_max = MIB(1),
@@ -458,8 +458,9 @@ store_stats(const struct store *s, struct store_stats *ret_stats)
 }
 
 /*
- * The lock is flock()'s: the kernel drops it with the process, however that ends,
- * so there is nothing stale to clean up. The number in the file is for people.
+ * The lock is flock()'s: the kernel drops it with the process, however that
+ * ends, so there is nothing stale to clean up. The number in the file is for
+ * people.
  */
 static int
 store_lock(const char *dir, int *ret_fd, struct buf *why)

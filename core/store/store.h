@@ -8,22 +8,23 @@
  * touches the disk: a writer thread commits whatever waits as one transaction
  * with one fsync, a reader thread (started by the first read) prepares rows.
  *
- * Answers. A call that returns a negative errno has changed nothing and its done
- * is not called. A call that returns zero calls its done (if any) exactly once,
- * later, on the loop, never from within the call; dones of writes come in the
- * order of the calls, except -ESTALE, which comes by itself.
+ * Answers. A call that returns a negative errno has changed nothing and its
+ * done is not called. A call that returns zero calls its done (if any) exactly
+ * once, later, on the loop, never from within the call; dones of writes come
+ * in the order of the calls, except -ESTALE, which comes by itself.
  *
  * Failed commits (disk full, I/O error, file gone). Then the writes in that
  * transaction and all that wait behind it get the negative errno, because the
- * later ones were built on the earlier; and memory goes back to the last durable
- * state as a whole: values, revisions, row numbers. Until a probe by the writer
- * (first after STORE_RETRY_MIN_MS, then with growing pauses) has succeeded, the
- * store is degraded: get, each and reads go on, writes are refused at once with
- * the errno. A write that failed with an I/O error is not known to be durable;
- * a crash before the next good commit may still bring it back.
+ * later ones were built on the earlier; and memory goes back to the last
+ * durable state as a whole: values, revisions, row numbers. Until a probe by
+ * the writer (first after STORE_RETRY_MIN_MS, then with growing pauses) has
+ * succeeded, the store is degraded: get, each and reads go on, writes are
+ * refused at once with the errno. A write that failed with an I/O error is not
+ * known to be durable; a crash before the next good commit may still bring it
+ * back.
  *
- * A read that finds the file damaged fails with -EBADMSG; that, too, is shown as
- * degraded, until the next start, but writes go on.
+ * A read that finds the file damaged fails with -EBADMSG; that, too, is shown
+ * as degraded, until the next start, but writes go on.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -34,25 +35,28 @@ struct buf;
 struct loop;
 struct store;
 
-#define STORE_FILE		"chela.db"	/* in the state directory, 0600 */
+#define STORE_FILE		"chela.db"	/* in the state directory */
 #define STORE_LOCK_FILE		"chela.lock"	/* flock()ed while open */
 
-#define STORE_NS_MAX		64u		/* bytes of a namespace's name */
+#define STORE_NS_MAX		64u		/* bytes of a namespace */
 #define STORE_KEY_MAX		512u		/* bytes of a key */
 #define STORE_LOG_MAX		512u		/* bytes of a log's name */
-#define STORE_NEEDLE_MAX	256u		/* bytes of what find looks for */
+#define STORE_NEEDLE_MAX	256u		/* bytes to look for */
 #define STORE_FIND_MAX		1000u		/* rows that find gives */
 #define STORE_GROUP_ROWS	512u		/* writes in one transaction */
-#define STORE_GROUP_BYTES	MIB(4)		/* bytes in one, or a single write */
+#define STORE_GROUP_BYTES	MIB(4)		/* bytes in one, or one write */
 #define STORE_RETRY_MIN_MS	100u
 #define STORE_RETRY_MAX_MS	5000u
-/* What a key costs of the ceilings besides its own bytes and those of its text. */
+/*
+ * What a key costs of the ceilings besides its own bytes and those of its
+ * text.
+ */
 #define STORE_ENTRY_COST	128u
 
 #define STORE_ANY_REV		UINT64_MAX	/* whatever the revision is */
 #define STORE_NEW_REV		UINT64_C(0)	/* the key must not exist */
 
-#define STORE_READ_TAIL		1u	/* the last rows below from (0: newest) */
+#define STORE_READ_TAIL		1u	/* the last rows below from */
 
 /* Zero anywhere: the default on the right. */
 struct store_limits {
@@ -66,8 +70,8 @@ struct store_limits {
 	size_t		 reads_max;	/* 1024: reads that wait */
 	size_t		 read_rows_max;	/* 10000: rows that one read gives */
 	size_t		 read_bytes_max; /* 16 MiB: bytes that one read gives */
-	size_t		 check_max;	/* 64 MiB: a larger file that was closed */
-					/* well is not checked page by page */
+	/* 64 MiB: a larger file that was closed well is not checked whole. */
+	size_t		 check_max;
 	const char	*vfs;		/* NULL; tests: an SQLite VFS by name */
 };
 
@@ -79,13 +83,13 @@ struct store_row {
 };
 
 struct store_log_stat {
-	uint64_t	 first;		/* lowest number that is there, or next */
+	uint64_t	 first;		/* lowest number there is, or next */
 	uint64_t	 next;		/* what the next append gets */
 	uint64_t	 count;		/* next - first */
 };
 
 struct store_stats {
-	size_t		 bytes;		/* of all tables, with STORE_ENTRY_COST */
+	size_t		 bytes;		/* of all tables, as counted */
 	size_t		 keys;
 	size_t		 logs;
 	size_t		 queue;		/* writes not yet reported */
@@ -98,7 +102,9 @@ struct store_stats {
 
 /* rev: the new revision or row number; with -ESTALE the current revision. */
 typedef void store_done_fn(void *arg, int r, uint64_t rev);
-/* rows are lent until the callback returns; r is 0 or a negative errno (n 0). */
+/*
+ * rows are lent until the callback returns; r is 0 or a negative errno (n 0).
+ */
 typedef void store_rows_fn(void *arg, int r, const struct store_row *rows,
     size_t n);
 /* logs[i] is the name of the log of rows[i]. */
@@ -129,7 +135,7 @@ struct store *store_close(struct store *s);
 
 /* 0, or a negative errno: that of the last failed commit, or -EBADMSG. */
 int	 store_is_degraded(const struct store *s);
-const char *store_reason(const struct store *s);	/* "" when all is well */
+const char *store_reason(const struct store *s);	/* "": all is well */
 /* fn is called when that changes; r as store_is_degraded(). NULL: nobody. */
 void	 store_on_health(struct store *s, store_health_fn *fn, void *arg);
 void	 store_stats(const struct store *s, struct store_stats *ret_stats);
@@ -140,8 +146,8 @@ void	 store_stats(const struct store *s, struct store_stats *ret_stats);
  */
 
 /*
- * 0 or -ENOENT. text has a NUL after len; it is lent until the key is written or
- * the loop goes on.
+ * 0 or -ENOENT. text has a NUL after len; it is lent until the key is written
+ * or the loop goes on.
  */
 int	 store_get(struct store *s, const char *ns, const char *key,
 	    const char **ret_text, size_t *ret_len, uint64_t *ret_rev);
@@ -173,10 +179,10 @@ int	 store_append(struct store *s, const char *ns, const char *log,
 	    const char *text, size_t len, uint64_t *ret_seq,
 	    store_done_fn *done, void *arg);
 /*
- * Rows in rising order, from number from on; with STORE_READ_TAIL the last ones
- * below from (0: the newest). At most max (0: the limit) rows and max_bytes (0:
- * the limit), but always one if there is one. Sees every append before the call.
- * A log that does not exist has no rows.
+ * Rows in rising order, from number from on; with STORE_READ_TAIL the last
+ * ones below from (0: the newest). At most max (0: the limit) rows and
+ * max_bytes (0: the limit), but always one if there is one. Sees every append
+ * before the call. A log that does not exist has no rows.
  */
 int	 store_read(struct store *s, const char *ns, const char *log,
 	    uint64_t from, size_t max, size_t max_bytes, uint32_t flags,

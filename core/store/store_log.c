@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Logs: what the loop knows of them (numbers, not rows), and the jobs that fetch
- * rows from the disk.
+ * Logs: what the loop knows of them (numbers, not rows), and the jobs that
+ * fetch rows from the disk.
  */
 #include "core/store/store_priv.h"
 

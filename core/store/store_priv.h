@@ -2,7 +2,7 @@
 /*
  * The store from inside. Three threads meet here:
  *
- *  - the loop thread owns tables, logs, values and the counters of struct store;
+ *  - the loop thread owns tables, logs, values, the counters of struct store;
  *  - the writer owns the engine's writing half and the ops of the group that it
  *    commits (it reads their values, which never change);
  *  - the reader owns the engine's reading half and the job that it works on.
@@ -141,8 +141,8 @@ struct engine;
 
 /* What the engine found at start; the text is lent. */
 struct load {
-	int	(*key)(void *arg, const char *ns, const char *key, size_t key_len,
-		    const char *text, size_t len, uint64_t rev);
+	int	(*key)(void *arg, const char *ns, const char *key,
+		    size_t key_len, const char *text, size_t len, uint64_t rev);
 	int	(*log)(void *arg, const char *ns, const char *name,
 		    const struct log_mark *mark);
 	void	(*counters)(void *arg, uint64_t rev, uint64_t log_id,
@@ -151,8 +151,9 @@ struct load {
 };
 
 /*
- * What a store needs of a database. All functions may block. commit, probe, idle
- * and close are the writer's; read and find the reader's, at the same time.
+ * What a store needs of a database. All functions may block. commit, probe,
+ * idle and close are the writer's; read and find the reader's, at the same
+ * time.
  */
 struct engine_type {
 	int	(*open)(const char *dir, const struct store_limits *lim,
@@ -214,7 +215,7 @@ struct store {
 	struct port		*port;
 	bool			 is_deferred;
 	bool			 is_closing;
-	int			 degraded;	/* writes are refused with this */
+	int			 degraded;	/* writes get this */
 	bool			 is_damaged;	/* a read has found out */
 	char			 reason[256];
 	store_health_fn		*health;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tables in memory: one skip list a namespace, which is both the index and the
- * order. A hash table beside it would cost 80 bytes a key to save a microsecond.
+ * order. A hash table beside it would cost 80 bytes a key to save a
+ * microsecond.
  */
 #include "core/store/store_priv.h"
 
@@ -11,7 +12,9 @@
 
 #include "core/base/utf8.h"
 
-/* The first entry that is not before key; prev gets the links that lead there. */
+/*
+ * The first entry that is not before key; prev gets the links that lead there.
+ */
 static struct entry *
 space_seek(struct space *sp, const char *key, struct entry ***prev)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the store costs: a row in groups of 1, 10, 100 and 1000, opening, reading
- * back, and a look-up. A group is a burst: so many writes in one turn of the loop,
- * the next burst when all of it is acknowledged, hence durable.
+ * What the store costs: a row in groups of 1, 10, 100 and 1000, opening,
+ * reading back, and a look-up. A group is a burst: so many writes in one turn
+ * of the loop, the next burst when all of it is acknowledged, hence durable.
  *
  *	bench_store [rows [directory]]
  */
@@ -240,9 +240,10 @@ main(int argc, char **argv)
 	if (loop == NULL)
 		return (1);
 	bench_open(dir, "fresh");
-	(void)printf("\nwrite   group   wall us    CPU us   loop CPU us, a row\n");
+	(void)printf("\nwrite   group   wall us    CPU us  loop CPU, a row\n");
 	for (i = 0; i < ARRAY_LEN(groups); i++)
-		bench_writes("log", groups[i], groups[i] == 1 ? rows / 5 : rows);
+		bench_writes("log", groups[i], groups[i] == 1 ? rows / 5 :
+		    rows);
 	for (i = 0; i < ARRAY_LEN(groups); i++)
 		bench_writes("table", groups[i], groups[i] == 1 ? rows / 5 :
 		    rows);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A disk that fails on demand: an SQLite VFS between SQLite and the real one. */
+/*
+ * A disk that fails on demand: an SQLite VFS between SQLite and the real one.
+ */
 #ifndef TESTS_UNIT_FAULT_VFS_H
 #define TESTS_UNIT_FAULT_VFS_H
 

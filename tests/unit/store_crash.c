@@ -4,12 +4,12 @@
  *
  *	store_crash [rounds [seed]]
  *
- * A child writes tables and logs at random. It tells a pipe of each write before
- * it makes it, and again when it was acknowledged. At a random moment, or after a
- * random number of acknowledgements, it gets SIGKILL. Then the store must open,
- * pass SQLite's integrity check and be exactly what the first k of the writes
- * make of the state before, for some k that covers everything acknowledged: no
- * write lost, none torn, none out of order, no gap in a log.
+ * A child writes tables and logs at random. It tells a pipe of each write
+ * before it makes it, and again when it was acknowledged. At a random moment,
+ * or after a random number of acknowledgements, it gets SIGKILL. Then the
+ * store must open, pass SQLite's integrity check and be exactly what the first
+ * k of the writes make of the state before, for some k that covers everything
+ * acknowledged: no write lost, none torn, none out of order, no gap in a log.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,12 +40,12 @@ struct record {
 	uint32_t	 what;
 	uint32_t	 at;		/* which key or log */
 	uint32_t	 r;
-	uint64_t	 n;		/* number of the write, from 1, for ever */
+	uint64_t	 n;		/* number of the write, from 1 */
 	uint64_t	 rev;		/* ack: as done got it; trim: before */
 };
 
 struct model {
-	uint64_t	 keys[KEYS];	/* the n of the last put; 0: not there */
+	uint64_t	 keys[KEYS];	/* n of the last put; 0: none */
 	uint64_t	 revs[KEYS];	/* if acknowledged, else 0 */
 	struct {
 		uint64_t	 first;
@@ -464,7 +464,8 @@ run_round(uint64_t n)
 int
 main(int argc, char **argv)
 {
-	unsigned long	 rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS;
+	unsigned long	 rounds = argc > 1 ? strtoul(argv[1], NULL, 10) :
+	    ROUNDS;
 	uint64_t	 seed = argc > 2 ? strtoull(argv[2], NULL, 10) :
 	    clock_now_us() ^ (uint64_t)getpid() << 32;
 	uint64_t	 n = 1, acked = 0, extra = 0;

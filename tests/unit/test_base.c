@@ -160,7 +160,9 @@ json_strings_escape_what_they_must(void)
 	buf_fini(&b);
 }
 
-/* RFC 3629 section 4, from the grammar, with no table to share a mistake with. */
+/*
+ * RFC 3629 section 4, from the grammar, with no table to share a mistake with.
+ */
 static size_t
 char_len(const unsigned char *s, size_t len)
 {

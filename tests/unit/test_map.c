@@ -63,9 +63,9 @@ values_are_found_replaced_and_removed(void)
 }
 
 /*
- * Against a plain array, around and across each growth. With 3/4 of the slots in
- * use there are long probes, some of them around the end of the table, so that
- * every case of the shift at deletion is met.
+ * Against a plain array, around and across each growth. With 3/4 of the slots
+ * in use there are long probes, some of them around the end of the table, so
+ * that every case of the shift at deletion is met.
  */
 static void
 a_long_life_agrees_with_an_array(void)
@@ -134,7 +134,9 @@ two_maps_do_not_share_an_order(void)
 	while (map_next(a, &pa, &ka, NULL, NULL) &&
 	    map_next(b, &pb, &kb, NULL, NULL))
 		same += strcmp(ka, kb) == 0;
-	/* With one key for all maps a peer could learn to make names collide. */
+	/*
+	 * With one key for all maps a peer could learn to make names collide.
+	 */
 	CU_ASSERT_TRUE(same < 100);
 	(void)map_free(a);
 	(void)map_free(b);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables of the store: values, revisions, order, ceilings, life over restarts. */
+/*
+ * Tables of the store: values, revisions, order, ceilings, life over restarts.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,8 +110,8 @@ what_was_acknowledged_is_there_after_a_restart(void)
 	CU_ASSERT_EQUAL(help_open(NULL), 0);
 	for (i = 0; i < 300; i++) {
 		(void)snprintf(key, sizeof key, "key/%03d", i);
-		(void)snprintf(text, sizeof text, "{\"n\":%d,\"s\":\"\xc3\xa4\"}",
-		    i);
+		(void)snprintf(text, sizeof text,
+		    "{\"n\":%d,\"s\":\"\xc3\xa4\"}", i);
 		CU_ASSERT_EQUAL(store_put(store, NS, key, text, strlen(text),
 		    STORE_NEW_REV, on_done, NULL), 0);
 	}
@@ -129,8 +131,8 @@ what_was_acknowledged_is_there_after_a_restart(void)
 	CU_ASSERT_EQUAL(help_open(NULL), 0);
 	for (i = 0; i < 300; i++) {
 		(void)snprintf(key, sizeof key, "key/%03d", i);
-		(void)snprintf(text, sizeof text, "{\"n\":%d,\"s\":\"\xc3\xa4\"}",
-		    i);
+		(void)snprintf(text, sizeof text,
+		    "{\"n\":%d,\"s\":\"\xc3\xa4\"}", i);
 		CU_ASSERT_TRUE(key_is(key, i % 3 == 0 ? NULL : text));
 		rev = 0;
 		(void)store_get(store, NS, key, NULL, NULL, &rev);
@@ -195,7 +197,9 @@ on_key(void *arg, const char *key, const char *text, size_t len, uint64_t rev)
 	(void)snprintf(v->keys[v->n++], sizeof v->keys[0], "%s", key);
 	(void)snprintf(copy, sizeof copy, "%s", key);
 	if (v->is_writing) {
-		/* Deletes itself and the next, adds one before and one behind. */
+		/*
+		 * Deletes itself and the next, adds one before and one behind.
+		 */
 		CU_ASSERT_EQUAL(store_del(store, NS, key, STORE_ANY_REV, NULL,
 		    NULL), 0);
 		CU_ASSERT_EQUAL(strcmp(key, copy), 0);

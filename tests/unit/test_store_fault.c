@@ -289,6 +289,28 @@ another_generation_fences_this_one_off(void)
 }
 
 static void
+a_file_that_another_process_holds_is_waited_for(void)
+{
+	sqlite3		*db = NULL;
+	uint64_t	 rev;
+
+	help_begin();
+	CU_ASSERT_EQUAL_FATAL(help_open(NULL), 0);
+	CU_ASSERT_EQUAL(put_now("k", "1", STORE_NEW_REV, &rev), 0);
+	CU_ASSERT_EQUAL(sqlite_connect(help_path(STORE_FILE), NULL, false,
+	    &db), 0);
+	CU_ASSERT_EQUAL(sqlite_exec(db, "BEGIN IMMEDIATE"), 0);
+	CU_ASSERT_EQUAL(put_now("k", "2", rev, NULL), -EBUSY);
+	CU_ASSERT_TRUE(key_is("k", "1"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(store_reason(store), "locked"));
+	CU_ASSERT_EQUAL(sqlite_exec(db, "ROLLBACK"), 0);
+	(void)sqlite3_close(db);
+	CU_ASSERT_TRUE(help_until(is_well));
+	CU_ASSERT_EQUAL(put_now("k", "3", rev, NULL), 0);
+	help_end();
+}
+
+static void
 a_second_owner_is_refused(void)
 {
 	struct store	*second = NULL;
@@ -443,7 +465,9 @@ a_read_that_meets_damage_says_so(void)
 	memset(junk, 0x5a, sizeof junk);
 	make_store();
 	CU_ASSERT_EQUAL(stat(help_path(STORE_FILE), &st), 0);
-	/* The last pages are rows: appended last. Not looked at by the start. */
+	/*
+	 * The last pages are rows: appended last. Not looked at by the start.
+	 */
 	overwrite(st.st_size - 4096, junk, sizeof junk);
 	overwrite(st.st_size - 3 * 4096, junk, sizeof junk);
 	CU_ASSERT_EQUAL_FATAL(help_open(&lim), 0);
@@ -640,6 +664,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(a_start_on_a_full_disk_fails_with_a_sentence),
 	CU_CASE(a_file_that_was_taken_away_is_noticed),
 	CU_CASE(another_generation_fences_this_one_off),
+	CU_CASE(a_file_that_another_process_holds_is_waited_for),
 	CU_CASE(a_second_owner_is_refused),
 	CU_CASE(the_lock_of_a_killed_owner_is_free),
 	CU_CASE(a_damaged_file_is_refused_and_left_alone),

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Logs of the store: numbers, windows, trimming, search, and the loop's share. */
+/*
+ * Logs of the store: numbers, windows, trimming, search, and the loop's share.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
