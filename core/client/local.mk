@@ -40,6 +40,15 @@ chela_LDADD = core/libchela.la core/libjson.la core/libbase.la \
 	$(EVENT_LIBS) $(JSON_LIBS)
 dist_man_MANS += core/client/chela.1
 
+man_MANS = core/client/libchela.3
+EXTRA_DIST += core/client/man.awk
+CLEANFILES += core/client/libchela.3
+core/client/libchela.3: include/chela/client.h core/client/man.awk
+	$(AM_V_GEN)$(MKDIR_P) core/client && \
+	$(AWK) -v date='November 25, 2026' \
+	    -f $(top_srcdir)/core/client/man.awk \
+	    $(top_srcdir)/include/chela/client.h >$@.tmp && mv $@.tmp $@
+
 check_PROGRAMS += tests/fuzz/fuzz_reply tests/fuzz/fuzz_url
 tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/fuzz_reply.c tests/fuzz/replay.c \
 	core/client/reply.c core/client/reply.h
