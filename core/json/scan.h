@@ -2,7 +2,9 @@
 /*
  * A strict one-pass scanner of JSON text (RFC 8259). It builds nothing: it says
  * whether the text may be given to the parser, what the parser's tree will cost,
- * and where the members of a frame are. No recursion, no allocation per value.
+ * and where the members of a frame are. No recursion, no allocation per value: the
+ * one allocation is a set of the keys of objects with more than 32 of them, at most
+ * 48 bytes a key, and gone with the return.
  *
  * Stricter than the standard, where the standard leaves a choice:
  *  - An object has no key twice, compared after unescaping ("\u0061" is "a").

@@ -6,7 +6,8 @@
  *
  * A line "S /definitions/X" selects a schema of the document; a line "V JSON"
  * checks a value against it and prints 1, 0, or ? when the value is no JSON for us.
- * "D JSON" does the same and prints the detail too.
+ * "D JSON" does the same and prints the detail too. "A" compiles every member of
+ * the document's definitions and prints how many, and the bytes they hold.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,40 @@ judge(const struct schema *s, const char *text, bool has_detail)
 	json_object_put(v);
 }
 
+/* All at once, as a daemon that has used each method holds them. */
+static int
+compile_all(struct json_object *doc)
+{
+	struct json_object	*defs = json_get_obj(doc, "definitions");
+	struct schema		**all;
+	struct buf		 pointer = BUF_INIT;
+	size_t			 n = 0, heap = 0, i;
+	int			 r = 0;
+
+	if (defs == NULL)
+		return (-1);
+	all = calloc((size_t)json_object_object_length(defs) + 1, sizeof *all);
+	if (all == NULL)
+		return (-1);
+	json_object_object_foreach(defs, key, sub) {
+		(void)sub;
+		buf_reset(&pointer);
+		(void)buf_printf(&pointer, "/definitions/%s", key);
+		r = buf_putc(&pointer, '\0');
+		if (r == 0)
+			r = select_schema(doc, pointer.data, &all[n]);
+		if (r < 0)
+			break;
+		heap += schema_heap(all[n++]);
+	}
+	(void)printf("%zu %zu\n", n, heap);
+	for (i = 0; i < n; i++)
+		(void)schema_free(all[i]);
+	free(all);
+	buf_fini(&pointer);
+	return (r);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -82,6 +117,9 @@ main(int argc, char **argv)
 		} else if (s != NULL && (strncmp(line, "V ", 2) == 0 ||
 		    strncmp(line, "D ", 2) == 0)) {
 			judge(s, line + 2, line[0] == 'D');
+		} else if (strcmp(line, "A") == 0) {
+			if (compile_all(doc) < 0)
+				goto out;
 		} else
 			goto out;
 	}

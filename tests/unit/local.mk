@@ -2,11 +2,14 @@
 
 # core/json
 if HAVE_CUNIT
-check_PROGRAMS += tests/unit/test_scan tests/unit/test_schema \
+check_PROGRAMS += tests/unit/test_json tests/unit/test_scan tests/unit/test_schema \
 	tests/unit/test_schema_suite
-TESTS += tests/unit/test_scan tests/unit/test_schema \
+TESTS += tests/unit/test_json tests/unit/test_scan tests/unit/test_schema \
 	tests/unit/test_schema_suite
 endif
+tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/unit/cu.h
+tests_unit_test_json_LDADD = core/libjson.la core/libbase.la $(JSON_LIBS) \
+	$(CUNIT_LIBS)
 tests_unit_test_scan_SOURCES = tests/unit/test_scan.c tests/unit/cu.h
 tests_unit_test_scan_LDADD = core/libjson.la core/libbase.la $(JSON_LIBS) \
 	$(CUNIT_LIBS)
