@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # For third parties: the macro, the example, and a check that both work with what
 # "make install" put in place.
+dist_man_MANS += core/daemon/chelad.8
 aclocaldir = $(datadir)/aclocal
 dist_aclocal_DATA = m4/chela.m4
 example_files = contrib/examples/echo/README \

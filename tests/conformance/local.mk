@@ -12,6 +12,7 @@ EXTRA_DIST += tests/conformance/package.json \
 	tests/conformance/test_crash.mjs \
 	tests/conformance/package-lock.json \
 	tests/conformance/run \
+	tests/conformance/openclaw/test_openclaw.mjs \
 	tests/conformance/openclaw/package.json \
 	tests/conformance/openclaw/package-lock.json
 
