@@ -50,12 +50,13 @@ uri_split(const char *s, size_t len, struct uri *u)
 static void
 remove_dots(struct buf *out, size_t at)
 {
-	char	*base = out->data + at, *w = base;
-	char	*p = base, *end = out->data + out->len, *q;
+	char	*base, *w, *p, *end, *q;
 	size_t	 n;
 
-	if (out->len == at || *p != '/')
+	if (out->len == at || out->data[at] != '/')
 		return;
+	base = w = p = out->data + at;
+	end = out->data + out->len;
 	while (p < end) {
 		q = memchr(p + 1, '/', (size_t)(end - p) - 1);
 		n = (size_t)((q == NULL ? end : q) - p);
@@ -94,6 +95,9 @@ uri_resolve(const char *base, const char *ref, size_t ref_len, struct buf *out)
 	const char	*hash;
 	size_t		 at, n;
 
+	/* So that an empty URI is a string too. */
+	if (buf_reserve(out, 1) < 0)
+		return (-ENOMEM);
 	hash = memchr(ref, '#', ref_len);
 	if (hash != NULL)
 		ref_len = (size_t)(hash - ref);
