@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -515,7 +514,6 @@ main(int argc, char **argv)
 	int		 c, r;
 
 	(void)setlocale(LC_CTYPE, "");
-	(void)signal(SIGPIPE, SIG_IGN);
 	a.url = getenv("CHELA_URL");
 	if (a.url == NULL || *a.url == '\0')
 		a.url = URL_DEFAULT;

@@ -113,6 +113,7 @@ struct table {
 void	 table_init(struct table *t, const char *align, ...); /* names, NULL */
 void	 table_add(struct table *t, const char *fmt, ...) printf_like(2, 3);
 void	 table_print(struct table *t);		/* and frees */
+void	 table_free(struct table *t);
 
 /* A value of an object as text: strings as they are, "" for absent. */
 const char *text_of(struct json_object *obj, const char *key);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands about the gateway as a whole: call, methods, events. */
+/* Commands that pass on what they are given: call, events. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,100 +74,6 @@ cmd_call(struct app *a, int argc, char **argv)
 	return (EXIT_OK);
 }
 
-/* --- methods --- */
-
-/* An entry of features.methods is a name, or an object that has one. */
-static const char *
-method_name(struct json_object *m)
-{
-	return (json_object_is_type(m, json_type_string) ?
-	    json_object_get_string(m) : text_of(m, "name"));
-}
-
-static int
-print_method(struct app *a, struct json_object *m)
-{
-	if (a->is_json) {
-		out_json(m);
-		return (EXIT_OK);
-	}
-	out_pair("method", "%s", method_name(m));
-	if (!json_object_is_type(m, json_type_object))
-		return (EXIT_OK);
-	if (json_has(m, "scope"))
-		out_pair("scope", "%s", text_of(m, "scope"));
-	if (json_has(m, "plugin"))
-		out_pair("plugin", "%s", text_of(m, "plugin"));
-	if (json_has(m, "summary"))
-		out_pair("summary", "%s", text_of(m, "summary"));
-	if (json_has(m, "params")) {
-		(void)printf("params:\n");
-		out_json(json_get(m, "params"));
-	}
-	return (EXIT_OK);
-}
-
-static void
-print_methods(struct json_object *list)
-{
-	struct table	 t;
-	size_t		 i, n = json_object_array_length(list);
-	struct json_object *m;
-
-	if (n == 0 || json_object_is_type(json_object_array_get_idx(list, 0),
-	    json_type_string)) {
-		for (i = 0; i < n; i++) {
-			out_str(stdout, method_name(json_object_array_get_idx(
-			    list, i)));
-			(void)putchar('\n');
-		}
-		return;
-	}
-	table_init(&t, "lll", "METHOD", "SCOPE", "SUMMARY", NULL);
-	for (i = 0; i < n; i++) {
-		m = json_object_array_get_idx(list, i);
-		table_add(&t, "%s", method_name(m));
-		table_add(&t, "%s", text_of(m, "scope"));
-		table_add(&t, "%s", text_of(m, "summary"));
-	}
-	table_print(&t);
-}
-
-int
-cmd_methods(struct app *a, int argc, char **argv)
-{
-	struct json_object	*list, *m;
-	size_t			 i;
-	int			 r;
-
-	if (argc > 1)
-		return (app_usage(a, "methods takes one name"));
-	r = app_connect(a, CHELA_CLIENT_ONCE);
-	if (r != 0)
-		return (r);
-	list = json_get_arr(json_get_obj(chela_client_hello(a->client),
-	    "features"), "methods");
-	if (list == NULL) {
-		app_say("the gateway does not say what it can do");
-		return (EXIT_REFUSED);
-	}
-	if (argc == 0) {
-		if (a->is_json)
-			out_json(list);
-		else
-			print_methods(list);
-		return (EXIT_OK);
-	}
-	for (i = 0; i < json_object_array_length(list); i++) {
-		m = json_object_array_get_idx(list, i);
-		if (strcmp(method_name(m), argv[0]) == 0)
-			return (print_method(a, m));
-	}
-	app_say("the gateway has no method '%s'; 'chela methods' lists them",
-	    argv[0]);
-	return (EXIT_REFUSED);
-}
-
 /* --- events --- */
 
 struct event_filter {
@@ -209,8 +115,7 @@ events_ended(void *arg)
 {
 	struct app	*a = arg;
 
-	return (chela_client_get_state(a->client) == CHELA_CLIENT_ENDED ||
-	    ferror(stdout));
+	return (chela_client_get_state(a->client) == CHELA_CLIENT_ENDED);
 }
 
 int
@@ -228,7 +133,5 @@ cmd_events(struct app *a, int argc, char **argv)
 	(void)chela_client_call_wait(a->client, "sessions.subscribe", NULL, 0,
 	    0, NULL);
 	(void)chela_client_run_until(a->client, events_ended, a, UINT32_MAX);
-	if (ferror(stdout))
-		return (EXIT_OK);	/* the reader has had enough */
 	return (app_failed(a, "events", chela_client_last_error(a->client)));
 }

@@ -11,7 +11,7 @@
 #include "core/client/chela.h"
 #include "core/json/json.h"
 
-#define PAIR_WIDTH	16
+#define PAIR_WIDTH	20
 #define COLUMN_MIN	8u	/* no column is cut below this */
 #define GAP		2u	/* between columns */
 
@@ -151,8 +151,9 @@ out_pair(const char *name, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return;
-	(void)printf("%s:%*s", name, (int)MAX_OF(PAIR_WIDTH -
-	    (int)strlen(name), 1), "");
+	/* Without a name it is one more line of the pair above. */
+	(void)printf("%s%c%*s", name, *name != '\0' ? ':' : ' ',
+	    (int)MAX_OF(PAIR_WIDTH - (int)strlen(name), 1), "");
 	out_str(stdout, text);
 	(void)putchar('\n');
 	free(text);
@@ -299,6 +300,17 @@ fit(unsigned *widths, unsigned n)
 }
 
 void
+table_free(struct table *t)
+{
+	size_t	 i;
+
+	for (i = 0; i < t->n_cells; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	free(t->right);
+}
+
+void
 table_print(struct table *t)
 {
 	unsigned	 widths[TABLE_COLUMNS_MAX] = { 0 }, c, w;
@@ -323,9 +335,6 @@ table_print(struct table *t)
 		    t->right[c] == 'r', c + 1 == n);
 		(void)printf("%s", c + 1 == n ? "\n" : "  ");
 	}
-	for (i = 0; i < t->n_cells; i++)
-		free(t->cells[i]);
-	free(t->cells);
-	free(t->right);
+	table_free(t);
 	buf_fini(&b);
 }

@@ -59,9 +59,24 @@ out:
 static void
 print_members(struct json_object *o)
 {
+	char	 age[32];
+	size_t	 n;
+
 	json_object_object_foreach(o, key, value) {
-		if (value != NULL)
-			out_pair(key, "%s", json_object_get_string(value));
+		n = strlen(key);
+		if (value == NULL || (json_object_is_type(value,
+		    json_type_array) && json_object_array_length(value) == 0))
+			continue;
+		/* Points in time are named so; a number says nothing. */
+		if (n > 2 && strcmp(key + n - 2, "At") == 0 &&
+		    json_object_is_type(value, json_type_int))
+			out_pair(key, "%s", out_age(json_object_get_int64(
+			    value), (int64_t)clock_wall_ms(), age,
+			    sizeof age));
+		else
+			out_pair(key, "%s", json_object_to_json_string_ext(
+			    value, JSON_C_TO_STRING_PLAIN |
+			    JSON_C_TO_STRING_NOSLASHESCAPE));
 	}
 }
 

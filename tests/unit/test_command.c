@@ -108,6 +108,13 @@ on_request(struct peer *p, const char *id, const char *method,
 			    "\"enabled\"},\"token\":%s}}", id,
 			    json_object_to_json_string(json_object_object_get(
 			    params, "acknowledgeCapabilities")));
+	} else if (strcmp(method, "plugins.list") == 0) {
+		peer_send(p, "{\"id\":\"%s\",\"ok\":true,\"result\":{"
+		    "\"plugins\":[{\"id\":\"x\"}]}}", id);
+	} else if (strcmp(method, "plugins.inspect") == 0) {
+		peer_send(p, "{\"id\":\"%s\",\"ok\":true,\"result\":{"
+		    "\"declared\":{\"contracts\":[\"event e (read)\","
+		    "\"method echo (read)\",\"method broken\"]}}}", id);
 	} else if (strcmp(method, "config.get") == 0) {
 		peer_send(p, "{\"id\":\"%s\",\"ok\":true,\"result\":{\"hash\":"
 		    "\"h1\",\"valid\":false,\"path\":\"/c\",\"issues\":"
@@ -166,7 +173,8 @@ run_start(struct run *r, const char *input, bool has_peer, char **args)
 	char				*argv[ARGS_MAX + 2] = { NULL };
 	char				 url[64];
 	char				*env[] = { url, (char *)"CHELA_TOKEN=tok",
-					    (char *)"LC_ALL=C",
+					    (char *)"LC_ALL=C", (char *)
+					    "CHELA_SCHEMA_DIR=/nonexistent",
 					    (char *)"ASAN_OPTIONS=exitcode=99",
 					    NULL };
 	int				 i;
@@ -394,7 +402,10 @@ methods_come_from_hello(void)
 	struct run	 r;
 
 	CU_ASSERT_EQUAL(run(&r, ARGS("methods")), 0);
-	CU_ASSERT_STRING_EQUAL(OUT(&r), "echo\nhealth\n");
+	CU_ASSERT_STRING_EQUAL(OUT(&r),
+	    "METHOD  SCOPE  SUMMARY\n"
+	    "echo    read   \n"
+	    "health         \n");
 	run_free(&r);
 	CU_ASSERT_EQUAL(run(&r, ARGS("methods", "nope")), 1);
 	run_free(&r);
