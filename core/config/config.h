@@ -55,7 +55,8 @@ char	*conf_path_find(const char *arg) must_use;
 char	*conf_state_dir_find(const char *arg) must_use;
 
 /*
- * The schema of the whole file: config.json of the directory. Blocks. Counted.
+ * The schema of the whole file: member "configuration" of config.json in the
+ * directory. Blocks. Counted.
  * A plugin's own part is added under plugins.entries.<name>.config; takes part.
  */
 int	 conf_schema_load(const char *schema_dir, struct conf_schema **ret_schema,

@@ -424,6 +424,7 @@ conf_live_close(struct conf_live *live)
 
 	if (live == NULL)
 		return (NULL);
+	conf_service_forget(live);
 	live->is_closed = true;
 	memset(live->listeners, 0, sizeof live->listeners);
 	live->watch = loop_watch_free(live->watch);

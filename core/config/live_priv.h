@@ -123,6 +123,9 @@ int	 conf_op_decide(struct conf_op *op, struct conf_issues *issues,
 /* Gives [{path, message}], or NULL. */
 struct json_object *conf_issues_json(const struct conf_issues *is);
 
+/* The service loses the object it stands on. */
+void	 conf_service_forget(struct conf_live *live);
+
 /* What config.schema and config.schema.lookup say; both give. */
 int	 conf_describe(const struct conf_schema *s, const char *version,
 	    struct json_object **ret) must_use;

@@ -14,6 +14,7 @@
 #include "core/json/schema.h"
 
 #define SCHEMA_FILE		"config.json"
+#define SCHEMA_MEMBER		"configuration"	/* beside the group's methods */
 #define SCHEMA_TEXT_MAX		MIB(2)
 #define NEAREST_LEN_MAX		64	/* longer keys have no neighbours */
 #define REF_MAX			16	/* $ref to $ref */
@@ -45,6 +46,7 @@ conf_schema_load(const char *schema_dir, struct conf_schema **ret_schema,
     struct conf_issues *issues)
 {
 	struct conf_schema	*s = NULL;
+	struct json_object	*file = NULL;
 	char			*path, *text = NULL;
 	size_t			 len = 0;
 	int			 r;
@@ -64,9 +66,11 @@ conf_schema_load(const char *schema_dir, struct conf_schema **ret_schema,
 		goto out;
 	}
 	s->n_refs = 1;
-	r = conf_text_parse(text, len, &s->root, issues);
-	if (r == 0)
-		r = schema_prepare(s, issues);
+	r = conf_text_parse(text, len, &file, issues);
+	if (r == 0) {
+		s->root = json_object_get(json_get_obj(file, SCHEMA_MEMBER));
+		r = s->root == NULL ? -EINVAL : schema_prepare(s, issues);
+	}
 	if (r < 0) {
 		(void)conf_issues_add(issues, "", 0, 0,
 		    "schema %s is not valid", path);
@@ -75,6 +79,7 @@ conf_schema_load(const char *schema_dir, struct conf_schema **ret_schema,
 	*ret_schema = s;
 	s = NULL;
 out:
+	json_object_put(file);
 	(void)conf_schema_unref(s);
 	free(text);
 	free(path);

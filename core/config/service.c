@@ -248,6 +248,13 @@ service_on_change(const struct conf_change *change, void *arg)
 	free(paths);
 }
 
+void
+conf_service_forget(struct conf_live *live)
+{
+	if (the_live == live)
+		the_live = NULL;
+}
+
 const struct chela_config_1 *
 conf_live_service(struct conf_live *live)
 {
