@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -31,6 +32,9 @@ struct loop {
 	struct event_base	*base;
 	bool			 is_own;
 	bool			 is_stopped;
+	uint64_t		 turn_limit_us;	/* 0: not measured */
+	uint64_t		 longest_us;
+	void			(*on_slow_turn)(uint64_t took_us);
 	struct call_queue	 deferred;
 	struct event		*defer_ev;	/* only on a caller's base */
 
@@ -251,15 +255,51 @@ loop_base(struct loop *l)
 }
 
 void
+loop_measure(struct loop *l, uint64_t limit_us, void (*fn)(uint64_t took_us))
+{
+	l->turn_limit_us = limit_us;
+	l->on_slow_turn = fn;
+}
+
+uint64_t
+loop_longest_us(const struct loop *l)
+{
+	return (l->longest_us);
+}
+
+/* CPU time, not the clock: waiting is not counted, nor are other processes. */
+static uint64_t
+loop_cpu_us(void)
+{
+	struct timespec	 ts;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ((uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u);
+}
+
+static void
+loop_took(struct loop *l, uint64_t us)
+{
+	if (us > l->longest_us)
+		l->longest_us = us;
+	if (us > l->turn_limit_us)
+		l->on_slow_turn(us);
+}
+
+void
 loop_run(struct loop *l)
 {
 	l->is_stopped = false;
 	loop_run_deferred(l);
 	while (!l->is_stopped) {
+		uint64_t start = l->turn_limit_us == 0 ? 0 : loop_cpu_us();
+
 		/* ONCE: wait, run all that is ready, come back to us. */
 		if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
 			break;
 		loop_run_deferred(l);
+		if (l->turn_limit_us != 0)
+			loop_took(l, loop_cpu_us() - start);
 	}
 }
 

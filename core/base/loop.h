@@ -25,6 +25,14 @@ struct loop	*loop_free(struct loop *l);	/* after its workers are done */
 struct event_base *loop_base(struct loop *l);
 void		 loop_run(struct loop *l);	/* until loop_stop() */
 void		 loop_stop(struct loop *l);
+/*
+ * From now on fn is told of each turn that takes more CPU time than this; 0: turns
+ * are not measured (it costs two system calls each).
+ */
+void		 loop_measure(struct loop *l, uint64_t limit_us,
+		    void (*fn)(uint64_t took_us));
+/* The longest turn so far, CPU time. */
+uint64_t	 loop_longest_us(const struct loop *l);
 /* Runs ready callbacks once without waiting (tests). */
 void		 loop_poke(struct loop *l);
 

@@ -505,6 +505,12 @@ daemon_close(struct daemon *d)
 	log_file_close();
 }
 
+static void
+on_slow_turn(uint64_t took_us)
+{
+	log_warn("loop", "a turn took %llu us", (unsigned long long)took_us);
+}
+
 static int
 daemon_run(struct daemon *d)
 {
@@ -543,7 +549,11 @@ daemon_run(struct daemon *d)
 	host_watch(d->host);
 	d->is_ready = true;
 	notify_send("READY=1");
+	loop_measure(d->loop, MS_US(d->opt.slow_turn_ms), on_slow_turn);
 	loop_run(d->loop);
+	if (d->opt.slow_turn_ms > 0)
+		log_notice("loop", "the longest turn took %llu us",
+		    (unsigned long long)loop_longest_us(d->loop));
 	log_notice("daemon", "stopped");
 	return (EXIT_SUCCESS);
 }

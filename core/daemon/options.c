@@ -22,6 +22,7 @@ enum {
 	OPT_CHECK_PLUGINS,
 	OPT_METHODS,
 	OPT_CHECK_RESULTS,
+	OPT_SLOW_TURN,
 };
 
 static const struct option long_options[] = {
@@ -37,6 +38,7 @@ static const struct option long_options[] = {
 	{ "check-plugins", no_argument, NULL, OPT_CHECK_PLUGINS },
 	{ "methods", no_argument, NULL, OPT_METHODS },
 	{ "check-results", no_argument, NULL, OPT_CHECK_RESULTS },
+	{ "slow-turn-ms", required_argument, NULL, OPT_SLOW_TURN },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -56,6 +58,7 @@ static const char usage[] =
     "  --check-plugins     check the plugins and exit; with --methods also\n"
     "                      list their methods\n"
     "  --check-results     hold every answer to its schema (for tests)\n"
+    "  --slow-turn-ms N    log turns of the loop that take more CPU time\n"
     "  --version, --help\n";
 
 static int
@@ -75,6 +78,7 @@ parse_port(const char *s, int32_t *ret)
 int
 options_parse(struct options *o, int argc, char **argv)
 {
+	int32_t	 ms;
 	int	 c;
 
 	memset(o, 0, sizeof *o);
@@ -132,6 +136,15 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_CHECK_RESULTS:
 			o->check_results = true;
+			break;
+		case OPT_SLOW_TURN:
+			if (parse_port(optarg, &ms) < 0) {
+				(void)fprintf(stderr, "chelad: --slow-turn-ms: "
+				    "'%s' is not a number of milliseconds\n",
+				    optarg);
+				return (-EINVAL);
+			}
+			o->slow_turn_ms = (uint32_t)ms;
 			break;
 		case 'h':
 			(void)fputs(usage, stdout);

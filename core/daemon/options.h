@@ -24,6 +24,7 @@ struct options {
 	bool		 check_plugins;
 	bool		 list_methods;
 	bool		 check_results;
+	uint32_t	 slow_turn_ms;	/* 0: turns are not measured */
 };
 
 /* 0: go on. 1: done (help, version). -EINVAL: said what is wrong. */

@@ -10,6 +10,8 @@
 #include "core/base/file.h"
 #include "core/base/map.h"
 
+#define TOKENER_KEEP	KIB(64)	/* bytes; after a longer text it is freed */
+
 /*
  * One tokener a thread. A new one costs more than parsing a small frame, and
  * json-c switches the locale at each call, so a text is never fed in pieces.
@@ -95,6 +97,9 @@ json_parse(const char *text, size_t len, struct json_object **ret)
 	}
 	if (err != json_tokener_success)
 		r = -EBADMSG;
+	/* Its buffer keeps the size of the longest string it has seen. */
+	if (len > TOKENER_KEEP)
+		json_thread_fini();
 	if (r < 0) {
 		json_object_put(v);
 		return (r);

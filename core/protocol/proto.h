@@ -23,8 +23,8 @@ struct schema;
  * own bytes, but never above PROTO_HEAP_MAX.
  */
 #define PROTO_HEAP_BASE		KIB(128)
-#define PROTO_HEAP_TIMES	4
-#define PROTO_HEAP_MAX		MIB(64)
+#define PROTO_HEAP_TIMES	8
+#define PROTO_HEAP_MAX		MIB(128)
 #define PROTO_ID_MAX		1024	/* bytes of a request's id, as written */
 #define PROTO_BAD_FRAMES_MAX	1000	/* unreadable ones in a row: 1008 */
 #define PROTO_ROLE_REFUSED_MAX	10	/* tolerated in a row: 1008 */
