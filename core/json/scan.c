@@ -59,6 +59,7 @@ struct scan {
 	uint32_t	 depth_max;
 	uint32_t	 last_id;
 	bool		 is_utf8_known;
+	bool		 is_escaped;	/* the string just scanned */
 	enum scan_err	 err;
 	const char	*err_at;
 
@@ -253,16 +254,17 @@ scan_plain(const char *p, const char *end, bool is_utf8_known)
 
 /*
  * Goes on where the plain part of a string ended, which is no quote. Returns the
- * closing quote, or NULL with the error set.
+ * closing quote, with s->is_escaped, or NULL with the error set.
  */
-static const char *
-scan_string_rest(struct scan *s, const char *p, bool is_key, bool *ret_escaped)
+static __attribute__((noinline)) const char *
+scan_string_rest(struct scan *s, const char *p, bool is_key)
 {
 	const char	*end = s->end, *next;
 
+	s->is_escaped = false;
 	while (p < end && *p != '"') {
 		if (*p == '\\') {
-			*ret_escaped = true;
+			s->is_escaped = true;
 			p = scan_escape(s, p + 1, is_key);
 			if (p == NULL)
 				return (NULL);
@@ -559,7 +561,7 @@ scan_set_add(struct scan *s, uint32_t id, uint32_t off, uint32_t len)
 }
 
 /* Moves the keys of an object to the set and adds one. Sets the error. */
-static bool
+static __attribute__((noinline)) bool
 scan_key_spill(struct scan *s, struct level *l, uint32_t *n_keys, uint32_t off,
     uint32_t len)
 {
@@ -727,9 +729,10 @@ scan_kind(char first)
 	q = scan_plain(p + 1, end, is_utf8_known); \
 	is_escaped = false; \
 	if (unlikely(q == end || *q != '"')) { \
-		q = scan_string_rest(s, q, (is_key), &is_escaped); \
+		q = scan_string_rest(s, q, (is_key)); \
 		if (q == NULL) \
 			goto out; \
+		is_escaped = s->is_escaped; \
 	} \
 } while (0)
 

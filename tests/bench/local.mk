@@ -20,3 +20,8 @@ bench: bench-programs
 bench-ir: bench-programs
 	$(PYTHON3) $(srcdir)/tests/bench/ir $(builddir)
 .PHONY: bench-programs bench bench-ir
+
+# The scanner and the validator, without a daemon.
+check_PROGRAMS += tests/bench/bench_scan
+tests_bench_bench_scan_SOURCES = tests/bench/bench_scan.c
+tests_bench_bench_scan_LDADD = core/libjson.la core/libbase.la $(JSON_LIBS)
