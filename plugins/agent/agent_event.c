@@ -79,16 +79,6 @@ event_started(struct run *run)
 	tell(run, &ev, CHELA_AGENT_STARTED);
 }
 
-static void
-flush_fired(struct chela_ctx *ctx, void *arg)
-{
-	struct run *run = arg;
-
-	(void)ctx;
-	run->flush_is_set = false;
-	event_flush(run);
-}
-
 /* Tells what has come since the last time. */
 void
 event_flush(struct run *run)
@@ -114,14 +104,14 @@ event_flush(struct run *run)
 	tell(run, &ev, CHELA_AGENT_DELTA);
 }
 
-void
-event_text(struct run *run)
+static void	flush_fired(struct chela_ctx *ctx, void *arg);
+
+/* Begins a time slot in which nothing more is told. */
+static void
+slot_begin(struct run *run)
 {
 	uint64_t slot;
 
-	if (run->flush_is_set)
-		return;
-	event_flush(run);
 	if (run->flush == NULL)
 		run->flush = agent.host->timer_new(agent.ctx, flush_fired,
 		    run);
@@ -131,6 +121,28 @@ event_text(struct run *run)
 	if (slot > FLUSH_US_MAX)
 		slot = FLUSH_US_MAX;
 	run->flush_is_set = agent.host->timer_set(run->flush, slot) >= 0;
+}
+
+static void
+flush_fired(struct chela_ctx *ctx, void *arg)
+{
+	struct run *run = arg;
+
+	(void)ctx;
+	run->flush_is_set = false;
+	if (run->sent == run->text.len)
+		return;
+	event_flush(run);
+	slot_begin(run);
+}
+
+void
+event_text(struct run *run)
+{
+	if (run->flush_is_set)
+		return;
+	event_flush(run);
+	slot_begin(run);
 }
 
 /* block: {type: "toolCall", id, name, arguments}. */

@@ -65,14 +65,18 @@ resolve(struct run *run, const char **ret_why)
 	return (0);
 }
 
-/* Rows that a model has no use for: failed turns, and those without content. */
+/*
+ * Rows that a model has no use for: commands and what they answered, failed turns,
+ * and those without content.
+ */
 static bool
 row_is_useful(struct json_object *row)
 {
 	const char		*role = get_str(row, "role");
 	struct json_object	*content = get_any(row, "content");
 
-	if (role == NULL || strcmp(role, "system") == 0)
+	if (role == NULL || strcmp(role, "system") == 0 ||
+	    get_bool(row, "command", false))
 		return (false);
 	if (json_object_is_type(content, json_type_array))
 		return (json_object_array_length(content) > 0);

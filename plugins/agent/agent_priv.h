@@ -109,6 +109,7 @@ struct run {
 	struct json_object	*attachments;
 	uint64_t		 timeout_us;
 	uint64_t		 seq;
+	uint64_t		 accepted_ms;
 	uint64_t		 started_ms;
 	uint64_t		 ended_ms;
 	struct chela_timer	*timer;		/* the whole run */

@@ -245,6 +245,7 @@ run_new(const struct chela_agent_start *rq, const char *key)
 	run->magic = RUN_MAGIC;
 	run->flags = rq->flags;
 	run->state = CHELA_RUN_QUEUED;
+	run->accepted_ms = agent.host->wall_ms();
 	run->id = strdup(rq->run_id);
 	run->key = strdup(key);
 	run->message = strdup(rq->message != NULL ? rq->message : "");
@@ -458,6 +459,8 @@ run_describe(const struct run *run, struct chela_agent_run *ret_run)
 	o.stop_reason = run->stop_reason;
 	o.error = run->error;
 	o.text = run->text.s != NULL ? run->text.s : "";
+	o.message = run->message;
+	o.accepted_at_ms = run->accepted_ms;
 	memcpy(ret_run, &o, size < sizeof o ? size : sizeof o);
 }
 

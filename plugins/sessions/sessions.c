@@ -148,6 +148,30 @@ svc_patch(const char *key, struct json_object *fields, const char *reason,
 	return (0);
 }
 
+static int
+svc_remove(const char *key, chela_session_done_fn *done, void *arg)
+{
+	struct patch_job	*job = NULL;
+	struct sess		*s = sess_find(key);
+	int			 r;
+
+	if (s == NULL)
+		return (-ENOENT);
+	if (s->n_runs > 0)
+		return (-EBUSY);
+	if (done != NULL) {
+		job = malloc(sizeof *job);
+		if (job == NULL)
+			return (-ENOMEM);
+		job->done = done;
+		job->arg = arg;
+	}
+	r = session_remove(s, true, job != NULL ? patch_stored : NULL, job);
+	if (r < 0)
+		free(job);
+	return (r);
+}
+
 static struct json_object *
 svc_row(const char *key)
 {
@@ -185,6 +209,8 @@ static const struct chela_sessions_1 service = {
 	.defaults = row_defaults,
 	.usage_days = account_days,
 	.set_runner = svc_set_runner,
+	.find_row = log_find_row,
+	.remove = svc_remove,
 };
 
 static int

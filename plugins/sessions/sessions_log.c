@@ -356,6 +356,91 @@ out:
 	return (r);
 }
 
+/* A look-up of one row by its id. */
+struct find_job {
+	chela_session_read_fn	*done;
+	void			*arg;
+	char			*id;
+	uint64_t		 base;
+	uint64_t		 first;
+};
+
+static void
+find_free(struct find_job *job)
+{
+	free(job->id);
+	free(job);
+}
+
+static void
+find_done(struct chela_ctx *ctx, int r, const char *const *logs,
+    const struct chela_row *rows, size_t n, void *arg)
+{
+	struct find_job		*job = arg;
+	struct json_object	*row;
+	struct chela_row	 own;
+	const char		*id;
+	size_t			 i;
+	bool			 is_it = false;
+
+	(void)ctx;
+	(void)logs;
+	for (i = 0; r >= 0 && i < n && !is_it; i++) {
+		if (rows[i].seq < job->base + job->first)
+			continue;
+		row = json_tokener_parse(rows[i].text);
+		id = get_str(get_any(row, "__openclaw"), "id");
+		is_it = id != NULL && strcmp(id, job->id) == 0;
+		json_object_put(row);
+		own = rows[i];
+		own.seq -= job->base;
+	}
+	job->done(r < 0 ? r : 0, is_it ? &own : NULL, is_it ? 1 : 0, job->arg);
+	find_free(job);
+}
+
+static void
+find_nothing(struct chela_ctx *ctx, void *arg)
+{
+	struct find_job *job = arg;
+
+	(void)ctx;
+	job->done(0, NULL, 0, job->arg);
+	find_free(job);
+}
+
+int
+log_find_row(const char *key, const char *id, chela_session_read_fn *done,
+    void *arg)
+{
+	char		 name[SESSION_UUID + 3];
+	struct find_job	*job = calloc(1, sizeof *job);
+	struct sess	*s = sess_find(key);
+	int		 r = -ENOMEM;
+
+	if (job == NULL)
+		return (-ENOMEM);
+	job->done = done;
+	job->arg = arg;
+	job->id = strdup(id);
+	if (job->id == NULL)
+		goto fail;
+	if (s == NULL || strlen(id) > SESSION_ROW_ID_MAX) {
+		r = sessions.host->post(sessions.ctx, find_nothing, job);
+	} else {
+		job->base = s->base;
+		job->first = s->first;
+		log_name(s, name);
+		r = sessions.host->log_find(sessions.ctx, name, id, 8,
+		    find_done, job);
+	}
+	if (r >= 0)
+		return (0);
+fail:
+	find_free(job);
+	return (r);
+}
+
 static void
 store_done(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 {

@@ -28,6 +28,7 @@
 #define SESSION_TITLE_MAX	60u	/* characters */
 #define SESSION_PREVIEW_MAX	160u	/* characters */
 #define SESSION_WATCH_MAX	256u	/* transcripts that a connection watches */
+#define SESSION_ROW_ID_MAX	128u
 #define SESSION_UUID		36u
 
 #define ERR_BAD	 "INVALID_REQUEST"
@@ -128,6 +129,8 @@ int	log_append(const struct chela_session_append *row,
 int	log_read(const char *key, uint64_t before, uint32_t max,
 	    size_t max_bytes, uint32_t flags, chela_session_read_fn *done,
 	    void *arg);
+int	log_find_row(const char *key, const char *id,
+	    chela_session_read_fn *done, void *arg);
 int	log_reset(const char *key, const char *reason,
 	    chela_session_done_fn *done, void *arg);
 int	log_keep(const char *key, uint32_t keep, chela_session_done_fn *done,

@@ -73,6 +73,8 @@ struct chela_agent_run {
 	const char	*stop_reason;	/* or NULL */
 	const char	*error;		/* or NULL */
 	const char	*text;		/* the answer so far */
+	const char	*message;	/* what it answers */
+	uint64_t	 accepted_at_ms;
 };
 
 /* What happened to a run. All is lent until the callback returns. */

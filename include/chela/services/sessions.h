@@ -184,6 +184,12 @@ struct chela_sessions_1 {
 		    void *arg);
 	/* Kept until NULL is set; lent, must stay valid. */
 	void	(*set_runner)(const struct chela_session_runner *runner);
+	/* The row of that id ("__openclaw".id): one row, or none. */
+	int	(*find_row)(const char *key, const char *id,
+		    chela_session_read_fn *done, void *arg);
+	/* Deletes a session and its transcript. -EBUSY: a run is active. */
+	int	(*remove)(const char *key, chela_session_done_fn *done,
+		    void *arg);
 };
 
 #endif
