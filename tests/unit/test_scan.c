@@ -3,6 +3,7 @@
 #include "core/json/scan.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -239,6 +240,74 @@ budget_stops_early_in_amplifying_text(void)
 		CU_ASSERT(res.heap <= MIB(1) + 1024);
 		CU_ASSERT(res.offset < 64 * KIB(1));
 	}
+	buf_fini(&b);
+}
+
+/* Only the sanitizer's runtime has it; there mallinfo2() knows nothing. */
+extern size_t __sanitizer_get_current_allocated_bytes(void)
+    __attribute__((weak));
+
+static size_t
+heap_in_use(void)
+{
+	struct mallinfo2	 m;
+
+	if (__sanitizer_get_current_allocated_bytes != NULL)
+		return (__sanitizer_get_current_allocated_bytes());
+	m = mallinfo2();
+	return (m.uordblks + m.hblkhd);
+}
+
+/*
+ * AB-013: the sum is what json-c really takes, so that the budget is one of heap.
+ * A page is for what malloc() rounds the one large array up to.
+ */
+#define ROUNDING	4096u
+
+static void
+estimate_covers_the_tree(void)
+{
+	static const char *const unit[] = {
+		"{}", "[]", "\"\"", "1", "1.5", "null", "true", "{\"a\":{}}",
+		"\"a string of some length, more than a pointer\"", "[1,2,3]",
+		"{\"a\":1,\"b\":2,\"c\":3}", "1234567.12345678901234",
+		"\"\\u00e9\"",
+	};
+	struct scan_result	 res;
+	struct json_object	*v = NULL;
+	struct buf		 b = BUF_INIT;
+	size_t			 i, before, used;
+	unsigned		 k;
+
+	for (i = 0; i < ARRAY_LEN(unit); i++) {
+		buf_reset(&b);
+		for (k = 0; k < 5000; k++)
+			(void)buf_printf(&b, "%c%s", k == 0 ? '[' : ',',
+			    unit[i]);
+		(void)buf_putc(&b, ']');
+		CU_ASSERT_EQUAL(scan_json(b.data, b.len, &wide, &res), 0);
+		before = heap_in_use();
+		CU_ASSERT_EQUAL(json_parse(b.data, b.len, &v), 0);
+		used = heap_in_use() - before;
+		json_object_put(v);
+		if (used > res.heap + ROUNDING)
+			(void)printf("%s: %zu used, %zu said\n", unit[i], used,
+			    res.heap);
+		CU_ASSERT(used > b.len && used <= res.heap + ROUNDING);
+		/* null is no object, and costs more in the sum than in truth. */
+		CU_ASSERT(strcmp(unit[i], "null") == 0 || res.heap < 5 * used);
+	}
+	/* Many keys in one object. */
+	buf_reset(&b);
+	for (k = 0; k < 5000; k++)
+		(void)buf_printf(&b, "%c\"key%u\":1", k == 0 ? '{' : ',', k);
+	(void)buf_putc(&b, '}');
+	CU_ASSERT_EQUAL(scan_json(b.data, b.len, &wide, &res), 0);
+	before = heap_in_use();
+	CU_ASSERT_EQUAL(json_parse(b.data, b.len, &v), 0);
+	used = heap_in_use() - before;
+	json_object_put(v);
+	CU_ASSERT(used > b.len && used <= res.heap + ROUNDING);
 	buf_fini(&b);
 }
 
@@ -601,6 +670,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(depth_is_exact_and_takes_no_stack),
 	CU_CASE(budget_is_exact_for_each_kind),
 	CU_CASE(budget_stops_early_in_amplifying_text),
+	CU_CASE(estimate_covers_the_tree),
 	CU_CASE(refuses_duplicate_keys_at_every_level),
 	CU_CASE(finds_duplicates_in_objects_of_every_size),
 	CU_CASE(many_keys_take_near_linear_time),
