@@ -33,7 +33,8 @@ struct daemon {
 	struct host		*host;
 	struct loop_watch	*signal_watch;
 	int			 signal_fd;
-	struct loop_timer	*drain_timer;
+	struct loop_timer	*drain_timer;	/* looks whether all have gone */
+	struct loop_timer	*end_timer;	/* ends it whoever is left */
 	const char		*origins[DAEMON_ORIGINS_MAX];
 	struct conf		*origins_conf;	/* they are lent from it */
 	bool			 is_ready;

@@ -106,7 +106,6 @@ static void
 daemon_stop(struct daemon *d, const char *reason)
 {
 	struct json_object	*o;
-	struct loop_timer	*t;
 
 	if (d->is_stopping)
 		return;
@@ -122,12 +121,11 @@ daemon_stop(struct daemon *d, const char *reason)
 	}
 	net_each(d->net, close_one, NULL);
 	d->drain_timer = loop_timer_new(d->loop, drain_look, d);
-	t = loop_timer_new(d->loop, drain_end, d);
-	if (d->drain_timer == NULL || t == NULL ||
+	d->end_timer = loop_timer_new(d->loop, drain_end, d);
+	if (d->drain_timer == NULL || d->end_timer == NULL ||
 	    loop_timer_set(d->drain_timer, MS_US(10)) < 0 ||
-	    loop_timer_set(t, DAEMON_DRAIN_US) < 0)
+	    loop_timer_set(d->end_timer, DAEMON_DRAIN_US) < 0)
 		loop_stop(d->loop);
-	/* t lives until the process ends with the loop. */
 }
 
 static void
@@ -493,6 +491,7 @@ daemon_close(struct daemon *d)
 	d->live = conf_live_close(d->live);
 	d->signal_watch = loop_watch_free(d->signal_watch);
 	d->drain_timer = loop_timer_free(d->drain_timer);
+	d->end_timer = loop_timer_free(d->end_timer);
 	d->loop = loop_free(d->loop);
 	d->host = host_free(d->host);
 	d->state = state_free(d->state);

@@ -134,6 +134,8 @@ out_room(struct out *o, size_t need)
 static void
 chunk_add(struct out_chunk *c, const void *p, size_t len)
 {
+	if (len == 0)
+		return;
 	memcpy(c->data + c->len, p, len);
 	c->len += len;
 }
