@@ -41,7 +41,9 @@ tokener_get(void)
 		json_tokener_reset(tokener);
 		return (tokener);
 	}
-	/* A level for the innermost scalar and one to spare: ours is the limit. */
+	/*
+	 * A level for the innermost scalar and one to spare: ours is the limit.
+	 */
 	tokener = json_tokener_new_ex((int)SCAN_DEPTH_CAP + 2);
 	if (tokener == NULL)
 		return (NULL);
@@ -80,8 +82,8 @@ json_parse(const char *text, size_t len, struct json_object **ret)
 	err = json_tokener_get_error(tok);
 	if (err == json_tokener_continue) {
 		/*
-		 * The end of a bare number, null, true or false is only known with
-		 * the next byte.
+		 * The end of a bare number, null, true or false is only known
+		 * with the next byte.
 		 */
 		v = json_tokener_parse_ex(tok, "", 1);
 		err = json_tokener_get_error(tok);
@@ -138,7 +140,9 @@ json_read_file(const char *path, size_t max, struct json_object **ret,
 			    strerror(-r));
 		return (r);
 	}
-	/* The worst text costs 264 times its size; a file of ours never does. */
+	/*
+	 * The worst text costs 264 times its size; a file of ours never does.
+	 */
 	if (__builtin_mul_overflow(max, (size_t)64, &lim.heap_max))
 		lim.heap_max = SIZE_MAX;
 	lim.heap_max = MAX_OF(lim.heap_max, MIB(1));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon does with json-c values: parse, look up, compare, copy, write.
- * Any thread. JSON null is the NULL pointer, as in json-c.
+ * What the daemon does with json-c values: parse, look up, compare, copy,
+ * write. Any thread. JSON null is the NULL pointer, as in json-c.
  */
 #ifndef JSON_JSON_H
 #define JSON_JSON_H
@@ -16,35 +16,40 @@
 #define JSON_DEPTH_MAX	SCAN_DEPTH_CAP
 
 /*
- * Parses a text or a member's span that scan_json() or scan_frame() has accepted;
- * json-c alone is too lenient. Gives the value. 0, -ENOMEM, or -EBADMSG should
- * json-c refuse all the same.
+ * Parses a text or a member's span that scan_json() or scan_frame() has
+ * accepted; json-c alone is too lenient. Gives the value. 0, -ENOMEM, or
+ * -EBADMSG should json-c refuse all the same.
  */
 int	 json_parse(const char *text, size_t len, struct json_object **ret)
 	    must_use;
-/* Scans, then parses; res may be NULL. 0, -EBADMSG (res->err says why), -ENOMEM. */
+/*
+ * Scans, then parses; res may be NULL. 0, -EBADMSG (res->err says why),
+ * -ENOMEM.
+ */
 int	 json_parse_scanned(const char *text, size_t len,
 	    const struct scan_limits *lim, struct scan_result *res,
 	    struct json_object **ret) must_use;
 /*
- * Reads a file of at most max bytes that we or the operator wrote: depth and UTF-8
- * are checked, heap is bounded by max. why, or NULL, gets one line on failure:
- * what and on which line of the file.
+ * Reads a file of at most max bytes that we or the operator wrote: depth and
+ * UTF-8 are checked, heap is bounded by max. why, or NULL, gets one line on
+ * failure: what and on which line of the file.
  */
 int	 json_read_file(const char *path, size_t max, struct json_object **ret,
 	    struct buf *why) must_use;
 
 /*
- * Members of an object; obj may be NULL or no object. Absent and of another type
- * are one thing: NULL or the default. All borrowed.
+ * Members of an object; obj may be NULL or no object. Absent and of another
+ * type are one thing: NULL or the default. All borrowed.
  */
 struct json_object *json_get(const struct json_object *obj, const char *key);
 bool		 json_has(const struct json_object *obj, const char *key);
 const char	*json_get_str(const struct json_object *obj, const char *key);
 const char	*json_get_strn(const struct json_object *obj, const char *key,
 		    size_t *ret_len);
-struct json_object *json_get_obj(const struct json_object *obj, const char *key);
-struct json_object *json_get_arr(const struct json_object *obj, const char *key);
+struct json_object *json_get_obj(const struct json_object *obj,
+		    const char *key);
+struct json_object *json_get_arr(const struct json_object *obj,
+		    const char *key);
 bool		 json_get_bool(const struct json_object *obj, const char *key,
 		    bool dflt);
 /* 5 and 5.0, also 5e0; not 5.5, which is dflt. */
@@ -59,9 +64,9 @@ struct json_object *json_get_path(const struct json_object *obj,
 		    const char *path);
 
 /*
- * Adds or replaces a member. Takes value, also on failure; -ENOMEM also when value
- * is NULL and was to be something, so that json_object_new_*() may stand in the
- * call: json_add_null() is for null.
+ * Adds or replaces a member. Takes value, also on failure; -ENOMEM also when
+ * value is NULL and was to be something, so that json_object_new_*() may stand
+ * in the call: json_add_null() is for null.
  */
 int	 json_add(struct json_object *obj, const char *key,
 	    struct json_object *value);
@@ -74,7 +79,8 @@ int	 json_add_null(struct json_object *obj, const char *key);
 int	 json_push(struct json_object *arr, struct json_object *value);
 
 /* Gives a deep copy that shares nothing with v. */
-int	 json_copy(const struct json_object *v, struct json_object **ret) must_use;
+int	 json_copy(const struct json_object *v, struct json_object **ret)
+	    must_use;
 /*
  * Equal as JSON Schema means it: numbers by value (1 and 1.0), objects whatever
  * the order of members.
@@ -84,8 +90,8 @@ bool	 json_equal(const struct json_object *a, const struct json_object *b);
 uint64_t json_hash(const struct json_object *v, const uint64_t seed[2]);
 
 /*
- * Appends compact JSON. Numbers in the shortest form that reads back the same, a
- * number that JSON cannot say as null, strings must be UTF-8. 0, -ENOMEM, or
+ * Appends compact JSON. Numbers in the shortest form that reads back the same,
+ * a number that JSON cannot say as null, strings must be UTF-8. 0, -ENOMEM, or
  * -ELOOP above JSON_DEPTH_MAX (out is then cut back).
  */
 int	 json_write(struct buf *out, const struct json_object *v);

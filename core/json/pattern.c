@@ -83,7 +83,9 @@ matcher_get(void)
 		matcher_free(m);
 		return (NULL);
 	}
-	/* Without the stack the matcher has 32 KiB, and hits its limit earlier. */
+	/*
+	 * Without the stack the matcher has 32 KiB, and hits its limit earlier.
+	 */
 	m->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
 	if (m->stack != NULL)
 		pcre2_jit_stack_assign(m->ctx, NULL, m->stack);
@@ -115,8 +117,8 @@ pattern_compile(struct pattern *p, struct buf *why)
 	if (r < 0)
 		goto out;
 	/*
-	 * Without UCP: after rewriting only \b would see it, and ECMA's \b knows
-	 * ASCII words only.
+	 * Without UCP: after rewriting only \b would see it, and ECMA's \b
+	 * knows ASCII words only.
 	 */
 	p->code = pcre2_compile((PCRE2_SPTR)(out.data == NULL ? "" : out.data),
 	    out.len, PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX |

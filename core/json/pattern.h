@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Regular expressions as JSON Schema means them, ECMA-262 with the u flag, on top
- * of PCRE2: the pattern is rewritten, because the two disagree about \d \w \s \b
- * . and $. Not for patterns from peers: compiling has limits, but not on time.
+ * Regular expressions as JSON Schema means them, ECMA-262 with the u flag, on
+ * top of PCRE2: the pattern is rewritten, because the two disagree about \d \w
+ * \s \b . and $. Not for patterns from peers: compiling has limits, but not on
+ * time.
  */
 #ifndef JSON_PATTERN_H
 #define JSON_PATTERN_H
@@ -10,11 +11,12 @@
 #include "core/base/base.h"
 #include "core/base/buf.h"
 
-struct pattern;		/* read-only and shared: the same text is compiled once */
+struct pattern;		/* read-only, shared: a text is compiled once */
 
 /*
- * Gives a reference. -EINVAL with why filled (which may be NULL): not a pattern,
- * or one that PCRE2 cannot do (a lookbehind of variable length). -ENOMEM.
+ * Gives a reference. -EINVAL with why filled (which may be NULL): not a
+ * pattern, or one that PCRE2 cannot do (a lookbehind of variable length).
+ * -ENOMEM.
  */
 int	 pattern_get(const char *text, size_t len, struct pattern **ret,
 	    struct buf *why) must_use;

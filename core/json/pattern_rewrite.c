@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ECMA-262 patterns (the u flag, no other) in PCRE2's words. Whatever PCRE2 would
- * take and ECMA does not mean is refused or escaped: verbs, possessive and atomic
- * groups, recursion, options, POSIX classes, \Q..\E.
+ * ECMA-262 patterns (the u flag, no other) in PCRE2's words. Whatever PCRE2
+ * would take and ECMA does not mean is refused or escaped: verbs, possessive
+ * and atomic groups, recursion, options, POSIX classes, \Q..\E.
  */
 #include "core/json/pattern.h"
 
@@ -14,8 +14,8 @@
 #define SET_NOT_DIGIT	"\\x00-/:-\\u{10ffff}"
 #define SET_WORD	"A-Za-z0-9_"
 #define SET_NOT_WORD	"\\x00-/:-@\\[-\\^`{-\\u{10ffff}"
-#define SET_SPACE	"\\x09-\\x0d \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029" \
-	"\\u202f\\u205f\\u3000\\ufeff"
+#define SET_SPACE	"\\x09-\\x0d \\u00a0\\u1680\\u2000-\\u200a\\u2028" \
+	"\\u2029\\u202f\\u205f\\u3000\\ufeff"
 #define SET_NOT_SPACE	"\\x00-\\x08\\x0e-\\x1f!-\\u009f\\u00a1-\\u167f" \
 	"\\u1681-\\u1fff\\u200b-\\u2027\\u202a-\\u202e\\u2030-\\u205e" \
 	"\\u2060-\\u2fff\\u3001-\\ufefe\\uff00-\\u{10ffff}"
@@ -92,7 +92,8 @@ category_short(const char *name, size_t len)
 		{ "Mark", "M" }, { "Combining_Mark", "M" },
 		{ "Nonspacing_Mark", "Mn" }, { "Spacing_Mark", "Mc" },
 		{ "Enclosing_Mark", "Me" },
-		{ "Number", "N" }, { "Decimal_Number", "Nd" }, { "digit", "Nd" },
+		{ "Number", "N" }, { "Decimal_Number", "Nd" },
+		{ "digit", "Nd" },
 		{ "Letter_Number", "Nl" }, { "Other_Number", "No" },
 		{ "Symbol", "S" }, { "Math_Symbol", "Sm" },
 		{ "Currency_Symbol", "Sc" }, { "Modifier_Symbol", "Sk" },
@@ -255,7 +256,9 @@ set_of(char c)
 	}
 }
 
-/* One member of a class, w->p at it; *ret_set: it was a set, not a character. */
+/*
+ * One member of a class, w->p at it; *ret_set: it was a set, not a character.
+ */
 static int
 rewrite_class_atom(struct rewrite *w, bool *ret_set)
 {
@@ -381,7 +384,9 @@ rewrite_escape(struct rewrite *w)
 static int
 rewrite_group(struct rewrite *w)
 {
-	static const char *const known[] = { "(?:", "(?=", "(?!", "(?<=", "(?<!" };
+	static const char *const known[] = {
+		"(?:", "(?=", "(?!", "(?<=", "(?<!",
+	};
 	size_t	 i, n, left = (size_t)(w->end - w->p);
 
 	for (i = 0; i < ARRAY_LEN(known); i++) {

@@ -33,7 +33,7 @@
 #define SCAN_KEYS	128u
 
 struct key {
-	uint32_t	 off;		/* of the byte after the opening quote */
+	uint32_t	 off;		/* of the byte after the quote */
 	uint32_t	 len;
 };
 
@@ -45,9 +45,9 @@ struct slot {
 };
 
 struct level {
-	uint32_t	 id;		/* in the set; 0: on the stack of keys */
+	uint32_t	 id;		/* in the set; 0: on the stack */
 	uint16_t	 base;		/* its first key on that stack */
-	uint16_t	 limit;		/* keys on the stack then: move to the set */
+	uint16_t	 limit;		/* of keys: then to the set */
 	char		 close;		/* '}', ']', or 0 around the root */
 };
 
@@ -200,8 +200,8 @@ scan_plain_words(const char *p, const char *end, bool is_utf8_known)
 	uint64_t	 x, hit;
 
 	/*
-	 * Subtracting may borrow from the next byte, but only below a byte that is
-	 * of interest itself, so the lowest bit found is exact.
+	 * Subtracting may borrow from the next byte, but only below a byte that
+	 * is of interest itself, so the lowest bit found is exact.
 	 */
 	while (end - p >= 8) {
 		x = load64(p);
@@ -224,9 +224,9 @@ scan_plain_words(const char *p, const char *end, bool is_utf8_known)
 }
 
 /*
- * The first byte of a string that is of interest: a quote, a backslash, a control
- * character, or one that is not ASCII while UTF-8 is to be checked. end when there
- * is none.
+ * The first byte of a string that is of interest: a quote, a backslash, a
+ * control character, or one that is not ASCII while UTF-8 is to be checked. end
+ * when there is none.
  */
 static inline const char *
 scan_plain(const char *p, const char *end, bool is_utf8_known)
@@ -253,8 +253,8 @@ scan_plain(const char *p, const char *end, bool is_utf8_known)
 }
 
 /*
- * Goes on where the plain part of a string ended, which is no quote. Returns the
- * closing quote, with s->is_escaped, or NULL with the error set.
+ * Goes on where the plain part of a string ended, which is no quote. Returns
+ * the closing quote, with s->is_escaped, or NULL with the error set.
  */
 static __attribute__((noinline)) const char *
 scan_string_rest(struct scan *s, const char *p, bool is_key)
@@ -285,9 +285,9 @@ scan_string_rest(struct scan *s, const char *p, bool is_key)
 }
 
 /*
- * Whether a number stays finite as a double; p..end is a number with the grammar
- * already checked. Compares decimal digits, so neither the locale nor rounding
- * can matter.
+ * Whether a number stays finite as a double; p..end is a number with the
+ * grammar already checked. Compares decimal digits, so neither the locale nor
+ * rounding can matter.
  */
 static bool
 scan_is_finite(const char *p, const char *end)
@@ -386,8 +386,8 @@ scan_number(struct scan *s, const char *p)
 }
 
 /*
- * The next byte of an unescaped string, *p being before its closing quote; -1 at
- * the end. todo holds what is left of an escape that makes several bytes.
+ * The next byte of an unescaped string, *p being before its closing quote; -1
+ * at the end. todo holds what is left of an escape that makes several bytes.
  */
 static int
 scan_unescape(const char **p, uint32_t *todo)
@@ -547,7 +547,9 @@ scan_set_add(struct scan *s, uint32_t id, uint32_t off, uint32_t len)
 	r = scan_key_hash(s->text + off, len, &hash);
 	if (r < 0)
 		return (r);
-	/* Objects share the set: the same key in each must not make a cluster. */
+	/*
+	 * Objects share the set: the same key in each must not make a cluster.
+	 */
 	hash ^= id * UINT32_C(0x9e3779b1);
 	for (i = hash & (s->set_cap - 1); s->set[i].id != 0;
 	    i = (i + 1) & (s->set_cap - 1)) {
@@ -710,7 +712,10 @@ scan_kind(char first)
 		STOP(SCAN_BUDGET, p); \
 } while (0)
 
-/* In scan_run(): goes to the next byte that is no white space; there must be one. */
+/*
+ * In scan_run(): goes to the next byte that is no white space; there must be
+ * one.
+ */
 #define SKIP_SPACE() do { \
 	if (unlikely(p == end)) \
 		STOP(SCAN_SYNTAX, p); \
@@ -722,8 +727,8 @@ scan_kind(char first)
 } while (0)
 
 /*
- * In scan_run(): from the opening quote at p to the closing one at q. Nearly all
- * strings are plain, and then is_escaped is a constant.
+ * In scan_run(): from the opening quote at p to the closing one at q. Nearly
+ * all strings are plain, and then is_escaped is a constant.
  */
 #define SCAN_STRING(is_key) do { \
 	q = scan_plain(p + 1, end, is_utf8_known); \

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A strict one-pass scanner of JSON text (RFC 8259). It builds nothing: it says
- * whether the text may be given to the parser, what the parser's tree will cost,
- * and where the members of a frame are. No recursion, no allocation per value: the
- * one allocation is a set of the keys of objects with more than 32 of them, at most
- * 48 bytes a key, and gone with the return.
+ * whether the text may be given to the parser, what the parser's tree will
+ * cost, and where the members of a frame are. No recursion, no allocation per
+ * value: the one allocation is a set of the keys of objects with more than 32
+ * of them, at most 48 bytes a key, and gone with the return.
  *
  * Stricter than the standard, where the standard leaves a choice:
  *  - An object has no key twice, compared after unescaping ("\u0061" is "a").
  *  - A key holds no escaped NUL; a string value may.
  *  - An escaped surrogate comes in pairs, "\ud800" alone is refused.
- *  - A number without fraction and exponent is within +-(2^53-1), the range that
- *    every peer represents exactly; anything outside is refused, never clamped.
+ *  - A number without fraction and exponent is within +-(2^53-1), the range
+ *    that every peer represents exactly; anything outside is refused, never
+ *    clamped.
  *  - A number with fraction or exponent has a magnitude of at most
  *    1.7976931348623157e308 (cut after 17 digits): 1e400 is refused, it would
  *    become infinity. Underflow to zero is let through. -0 is an integer.
@@ -58,14 +59,14 @@ struct scan_span {
 };
 
 struct scan_limits {
-	uint32_t	 depth_max;	/* open containers; 0 lets scalars only */
-	size_t		 heap_max;	/* SCAN_COST_* summed; SIZE_MAX: no limit */
-	bool		 is_utf8_known;	/* the caller has checked the encoding */
+	uint32_t	 depth_max;	/* open containers; 0: scalars only */
+	size_t		 heap_max;	/* of SCAN_COST_*; SIZE_MAX: none */
+	bool		 is_utf8_known;	/* the caller has checked it */
 };
 
 struct scan_result {
 	enum scan_err	 err;
-	size_t		 offset;	/* of the byte that was refused, or the end */
+	size_t		 offset;	/* of the byte refused, or the end */
 	size_t		 heap;		/* the sum up to there */
 };
 
@@ -76,8 +77,8 @@ struct scan_frame {
 	struct scan_span	 params;
 	struct scan_span	 traceparent;
 	struct scan_span	 profile;	/* expectedProfileId */
-	struct scan_span	 unknown;	/* name of the first other member */
-	char			 root;		/* the root's kind, 0 on failure */
+	struct scan_span	 unknown;	/* first other name */
+	char			 root;		/* its kind, 0 on failure */
 	struct scan_result	 res;
 };
 

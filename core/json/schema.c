@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What compiling and checking share: memory, sets of names, the life of a schema. */
+/*
+ * What compiling and checking share: memory, sets of names, the life of a
+ * schema.
+ */
 #include "core/json/schema_priv.h"
 
 #include <errno.h>

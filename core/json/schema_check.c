@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A value against the tree. First without words: most values are valid. When one
- * is not and its sender is to be told why, it is walked again, and each failure
- * adds a clause, in the order of the keywords and of the schema's properties.
+ * A value against the tree. First without words: most values are valid. When
+ * one is not and its sender is to be told why, it is walked again, and each
+ * failure adds a clause, in the order of the keywords and of the schema's
+ * properties.
  */
 #include "core/json/schema_priv.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a schema document to the tree. Subschemas are compiled by recursion, which
- * SCHEMA_DEPTH_MAX bounds; the targets of references from a queue, so that a long
- * chain of them is no recursion.
+ * From a schema document to the tree. Subschemas are compiled by recursion,
+ * which SCHEMA_DEPTH_MAX bounds; the targets of references from a queue, so
+ * that a long chain of them is no recursion.
  */
 #include "core/json/schema_compile.h"
 
@@ -152,7 +152,9 @@ word_add(struct compile *c, struct words *w, const char *s, size_t len)
 	return (0);
 }
 
-/* A count: a whole number from 0 on. Larger than any value can be: the largest. */
+/*
+ * A count: a whole number from 0 on. Larger than any value can be: the largest.
+ */
 static int
 compile_count(struct compile *c, struct json_object *json, const char *name,
     uint32_t *ret)
@@ -706,8 +708,8 @@ branch_strings(struct json_object *json)
 }
 
 /*
- * anyOf with a const in each branch is how many schemas write an enum: one set of
- * words instead of a node each. Returns 1 when that was done.
+ * anyOf with a const in each branch is how many schemas write an enum: one set
+ * of words instead of a node each. Returns 1 when that was done.
  */
 static int
 compile_any_of_strings(struct compile *c, struct json_object *json,

@@ -9,8 +9,8 @@
 /* Where a subschema is: what its references are relative to. */
 struct scope {
 	const char		*base;		/* URI without fragment */
-	struct json_object	*resource;	/* the schema whose URI that is */
-	const char		*outer;		/* the base around the resource */
+	struct json_object	*resource;	/* whose URI that is */
+	const char		*outer;		/* the base around it */
 };
 
 /* A schema with an $id; scope is the one around it. */
@@ -37,7 +37,7 @@ struct compile {
 	struct schema		*schema;
 	struct json_object	*root;
 	struct arena		 tmp;
-	struct map		*nodes;		/* address of the JSON -> node */
+	struct map		*nodes;		/* JSON's address -> node */
 	struct map		*index;		/* URI -> struct entry */
 	struct todo		*todo;
 	const struct place	*place;
@@ -56,18 +56,21 @@ int	 compile_fail(struct compile *c, const char *fmt, ...)
 bool	 keyword(struct json_object *json, const char *name,
 	    struct json_object **ret);
 
-/* The scope inside a subschema: an $id changes it, unless a $ref is beside it. */
+/*
+ * The scope inside a subschema: an $id changes it, unless a $ref is beside it.
+ */
 int	 scope_enter(struct compile *c, struct json_object *json,
 	    struct scope *scope);
 /*
- * Goes down a JSON pointer ("" or "/a/b"); scope is the one around json, and then
- * the one around what was found. -ENOENT: nothing there.
+ * Goes down a JSON pointer ("" or "/a/b"); scope is the one around json, and
+ * then the one around what was found. -ENOENT: nothing there.
  */
 int	 pointer_walk(struct compile *c, const char *pointer,
 	    struct json_object **json, struct scope *scope);
 /* The target of a $ref, and the scope around it. -ENOENT as above. */
 int	 ref_find(struct compile *c, const char *ref, size_t len,
 	    struct json_object **json, struct scope *scope);
-int	 cycles_find(struct compile *c);	/* 0, or -EINVAL as by compile_fail */
+/* 0, or -EINVAL as by compile_fail(). */
+int	 cycles_find(struct compile *c);
 
 #endif

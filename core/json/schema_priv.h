@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The compiled tree. A node holds only the groups of keywords its schema has. */
+/*
+ * The compiled tree. A node holds only the groups of keywords its schema has.
+ */
 #ifndef JSON_SCHEMA_PRIV_H
 #define JSON_SCHEMA_PRIV_H
 
@@ -79,7 +81,7 @@ struct node_number {
 };
 
 struct node_array {
-	const struct node	 *items;	/* of every one, or after tuple */
+	const struct node	 *items;	/* of all, or after tuple */
 	const struct node	**tuple;
 	const struct node	 *contains;
 	uint32_t		  n_tuple;
@@ -114,7 +116,7 @@ struct node_object {
 	struct words		  names;	/* of props */
 	struct prop		 *props;
 	uint64_t		  required;	/* bits of props */
-	const char		**more;		/* required ones beyond the bits */
+	const char		**more;		/* required beyond the bits */
 	struct pattern_prop	 *patterns;
 	const struct node	 *additional;	/* NULL: anything */
 	const struct node	 *prop_names;

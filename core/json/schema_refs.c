@@ -262,8 +262,8 @@ out:
 }
 
 /*
- * A schema that applies itself to the same value again would never end. All other
- * ways down take a part of the value, which does end.
+ * A schema that applies itself to the same value again would never end. All
+ * other ways down take a part of the value, which does end.
  */
 static int cycle_find(struct node *node, unsigned depth);
 

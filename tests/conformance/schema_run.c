@@ -5,9 +5,10 @@
  *	schema_run DOCUMENT < lines
  *
  * A line "S /definitions/X" selects a schema of the document; a line "V JSON"
- * checks a value against it and prints 1, 0, or ? when the value is no JSON for us.
- * "D JSON" does the same and prints the detail too. "A" compiles every member of
- * the document's definitions and prints how many, and the bytes they hold.
+ * checks a value against it and prints 1, 0, or ? when the value is no JSON for
+ * us. "D JSON" does the same and prints the detail too. "A" compiles every
+ * member of the document's definitions and prints how many, and the bytes they
+ * hold.
  */
 #include <stdio.h>
 #include <stdlib.h>

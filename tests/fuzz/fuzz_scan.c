@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scanner against json-c: what it accepts, json-c parses to the end, the tree
- * costs no more than was said, and what is written from it is accepted again and
- * means the same. A frame's spans are JSON themselves.
+ * The scanner against json-c: what it accepts, json-c parses to the end, the
+ * tree costs no more than was said, and what is written from it is accepted
+ * again and means the same. A frame's spans are JSON themselves.
  */
 #include <stdint.h>
 #include <stdlib.h>

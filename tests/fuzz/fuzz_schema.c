@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Compiling and checking. The first line of the input is a schema, the second a
- * value: neither may do harm, and the walk that explains agrees with the one that
- * judges.
+ * value: neither may do harm, and the walk that explains agrees with the one
+ * that judges.
  */
 #include <errno.h>
 #include <stdint.h>

@@ -102,7 +102,7 @@ refuses_relaxed_syntax(void)
 		"-Infinity", "nan", "True", "TRUE", "nul", "nulll", "tru", "truee",
 		"fals", "undefined", "1 2", "{} {}", "[] x", "{}\v", "\f{}",
 		"\xef\xbb\xbf{}", "\"", "\"a", "\"\\\"", "\"\\x41\"", "\"\\u12\"",
-		"\"\\u12g4\"", "\"\\", "\"\\a\"", "\"\\'\"", "#", "\xc2\xa0" "1",
+		"\"\\u12g4\"", "\"\\", "\"\\a\"", "\"\\'\"", "#", "\xc2\xa0[]",
 		"[\"a\", \"b\"", "{\"a\":1", "[1.5.5]", "[1-2]", "\"a\"\"b\"",
 	};
 	static const char *const empty[] = { "", " ", "\n\t \r" };
@@ -259,8 +259,8 @@ heap_in_use(void)
 }
 
 /*
- * AB-013: the sum is what json-c really takes, so that the budget is one of heap.
- * A page is for what malloc() rounds the one large array up to.
+ * AB-013: the sum is what json-c really takes, so that the budget is one of
+ * heap. A page is for what malloc() rounds the one large array up to.
  */
 #define ROUNDING	4096u
 
@@ -294,7 +294,9 @@ estimate_covers_the_tree(void)
 			(void)printf("%s: %zu used, %zu said\n", unit[i], used,
 			    res.heap);
 		CU_ASSERT(used > b.len && used <= res.heap + ROUNDING);
-		/* null is no object, and costs more in the sum than in truth. */
+		/*
+		 * null is no object, and costs more in the sum than in truth.
+		 */
 		CU_ASSERT(strcmp(unit[i], "null") == 0 || res.heap < 5 * used);
 	}
 	/* Many keys in one object. */

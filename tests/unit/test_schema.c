@@ -383,7 +383,9 @@ unique_items_of_every_size(void)
 			CU_ASSERT_EQUAL(json_push(arr, item), 0);
 		}
 		CU_ASSERT_EQUAL(schema_check(s, arr, NULL), 0);
-		/* The same as the first: members in another order, 0.0 for 0. */
+		/*
+		 * The same as the first: members in another order, 0.0 for 0.
+		 */
 		item = json_object_new_object();
 		CU_ASSERT_EQUAL(json_add_str(item, "b", "x"), 0);
 		CU_ASSERT_EQUAL(json_add_double(item, "a", 0.0), 0);

@@ -29,7 +29,9 @@ static const struct {
 	{ "ref.json", "remote ref, containing refs itself" },
 };
 
-/* Optional files that are about something the validator leaves out on purpose. */
+/*
+ * Optional files that are about something the validator leaves out on purpose.
+ */
 static const struct {
 	const char	*file;
 	const char	*why;
