@@ -247,6 +247,28 @@ hint_for(const struct chela_client_error *e)
 	return (NULL);
 }
 
+/*
+ * A method that does not exist and one that is not allowed look alike to those who
+ * are not administrators. What hello lists tells them apart.
+ */
+static bool
+is_missing(const struct app *a, const char *method)
+{
+	struct json_object	*list;
+	size_t			 i;
+
+	list = json_get_arr(json_get_obj(chela_client_hello(a->client),
+	    "features"), "methods");
+	if (list == NULL || method == NULL)
+		return (false);
+	for (i = 0; i < json_object_array_length(list); i++) {
+		if (strcmp(json_object_get_string(json_object_array_get_idx(
+		    list, i)), method) == 0)
+			return (false);
+	}
+	return (true);
+}
+
 static void
 print_json_error(const struct chela_client_error *e)
 {
@@ -266,6 +288,13 @@ app_failed(struct app *a, const char *method, const struct chela_client_error *e
 
 	if (a->is_json)
 		print_json_error(e);
+	if (e->status == -EREMOTEIO && hint != NULL &&
+	    strncmp(e->sentence, "missing scope", 13) == 0 &&
+	    is_missing(a, method)) {
+		app_say("%s: the gateway does not offer this; is the plugin "
+		    "installed and enabled? See 'chela plugins'", method);
+		return (EXIT_REFUSED);
+	}
 	if (e->status == -EREMOTEIO) {
 		app_say("%s%s%s%s%s", method != NULL ? method : "",
 		    method != NULL ? ": " : "", e->sentence,

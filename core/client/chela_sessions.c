@@ -73,6 +73,8 @@ print_members(struct json_object *o)
 			out_pair(key, "%s", out_age(json_object_get_int64(
 			    value), (int64_t)clock_wall_ms(), age,
 			    sizeof age));
+		else if (json_object_is_type(value, json_type_string))
+			out_pair(key, "%s", json_object_get_string(value));
 		else
 			out_pair(key, "%s", json_object_to_json_string_ext(
 			    value, JSON_C_TO_STRING_PLAIN |

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/utsname.h>
 
 #include <event2/event.h>
 
+#include "config.h"
 #include "core/base/clock.h"
 #include "core/client/client_priv.h"
 
@@ -221,6 +223,7 @@ static int
 client_send_connect(struct chela_client *c)
 {
 	struct json_object	*p = json_object_new_object(), *cred = NULL;
+	struct utsname		 u;
 	int			 r = 0;
 
 	r |= json_add_int(p, "minProtocol", CHELA_CLIENT_PROTOCOL_MIN);
@@ -236,6 +239,9 @@ client_send_connect(struct chela_client *c)
 	r |= json_add_str(p, "instance", c->instance);
 	if (c->display_name != NULL)
 		r |= json_add_str(p, "displayName", c->display_name);
+	r |= json_add_str(p, "version", PACKAGE_VERSION);
+	if (uname(&u) == 0)
+		r |= json_add_str(p, "platform", u.sysname);
 	r |= json_add_str(p, "mode", c->mode);
 	r |= json_add(p, "scopes", json_object_get(c->scopes));
 	r |= json_add(p, "capabilities", json_object_get(c->capabilities));

@@ -19,6 +19,7 @@ core_libchela_la_SOURCES = $(LIBCHELA_PARTS) \
 	core/client/link.c core/client/link.h \
 	core/client/reply.c core/client/reply.h \
 	core/client/url.c core/client/url.h
+core_libchela_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)
 core_libchela_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 core_libchela_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
 	-export-symbols-regex '^chela_client_' -Wl,-z,defs
