@@ -132,6 +132,15 @@ account_ended(const char *channel, const char *account_id, const char *why)
 	sweep_set(channels.host->now_us());
 }
 
+static void
+account_sent(const char *channel, const char *account_id)
+{
+	struct account	*a = account_get(channel, account_id);
+
+	if (a != NULL)
+		a->last_outbound_ms = channels.host->wall_ms();
+}
+
 static const struct chela_channels_1 channels_service = {
 	.struct_size = sizeof channels_service,
 	.inbound = inbound_take,
@@ -139,6 +148,7 @@ static const struct chela_channels_1 channels_service = {
 	.up = account_up,
 	.ended = account_ended,
 	.session_key = session_key,
+	.sent = account_sent,
 };
 
 static int

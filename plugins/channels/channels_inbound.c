@@ -14,6 +14,8 @@
 #include <chela/services/agents.h>
 #include <chela/services/commands.h>
 
+#define SILENT "NO_REPLY"	/* an agent that has nothing to say says so */
+
 /* One message; the strings are behind it in one piece of memory. */
 struct item {
 	struct item		*next;
@@ -330,7 +332,8 @@ reply(struct chat *c, const char *text, size_t len)
 {
 	free(c->reply);
 	c->reply = strndup(text, len);
-	if (c->reply == NULL || *c->reply == '\0') {
+	if (c->reply == NULL || *c->reply == '\0' ||
+	    strcmp(c->reply, SILENT) == 0) {
 		chat_done(c);
 		return;
 	}

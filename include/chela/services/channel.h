@@ -103,7 +103,8 @@ struct chela_channel_1 {
 	const char		*image;		/* a symbol's name; NULL: none */
 	const char *const	*actions;	/* "react", NULL ends; or NULL */
 	uint32_t		 poll_options_max; /* 0: no polls */
-	uint32_t		 text_max;	/* characters a message; 0: any */
+	uint32_t		 text_max;	/* characters of one message: longer
+						   text is split by the channel; 0: any */
 	/* 1 when at least one account is configured. */
 	int	(*configured)(void);
 	/* The account meant when none is named; never NULL. */
@@ -185,6 +186,8 @@ struct chela_channels_1 {
 	int	(*session_key)(const char *channel, const char *account_id,
 		    const char *chat_type, const char *peer_id,
 		    const char *agent_id, char *ret_key, size_t size);
+	/* Something was delivered through an account: shown in its status. */
+	void	(*sent)(const char *channel, const char *account_id);
 };
 
 #endif
