@@ -125,7 +125,7 @@ export class Gateway {
 			this.writeConfig(this.opts.config ?? {});
 		const args = ["--config", this.configFile, "--state-dir",
 			this.stateDir, "--port", String(this.port),
-			"--schema-dir", `${SOURCE}/schemas`,
+			"--schema-dir", `${SOURCE}/schemas`, "--check-results",
 			...this.pluginDirs.flatMap((d) => ["--plugin-dir", d]),
 			...(this.opts.args ?? [])];
 		const env = { ...process.env, HOME: this.dir, ...this.opts.env };

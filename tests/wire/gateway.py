@@ -71,8 +71,8 @@ class Gateway:
             with self.changed:
                 self.log += line
                 self.changed.notify_all()
+        self.proc.wait()
         with self.changed:
-            self.log += "\n"
             self.changed.notify_all()
 
     def logged(self, pattern):

@@ -205,14 +205,19 @@ with Gateway() as gw:
             equal(c.welcome["auth"]["scopes"], [])
             equal(c.call("status")[2]["code"], "FORBIDDEN")
 
-    @check("auth 6: the console without a device is refused")
+    @check("auth 6: the consoles without a device are refused")
     def _():
-        for ident, mode in (("openclaw-control-ui", "webchat"),
-                            ("openclaw-tui", "ui")):
-            refuses(gw, {"client": {"id": ident, "version": "1",
-                                    "platform": "linux", "mode": mode}},
-                    "INVALID_REQUEST", ".", 1008, None,
-                    "CONTROL_UI_DEVICE_IDENTITY_REQUIRED")
+        for ident, mode, origin in (
+                ("openclaw-control-ui", "webchat",
+                 f"http://127.0.0.1:{gw.port}"), ("openclaw-tui", "ui", None)):
+            with Openclaw(gw) as c:
+                c.open(Origin=origin)
+                ok, _, e = c.call("connect", c.connect_params(client={
+                    "id": ident, "version": "1", "platform": "linux",
+                    "mode": mode}))
+                equal((ok, e["details"]["code"]),
+                      (False, "CONTROL_UI_DEVICE_IDENTITY_REQUIRED"))
+                equal(c.closed()[0], 1008)
 
     @check("auth 6: a node without a device: NOT_PAIRED")
     def _():
