@@ -113,16 +113,23 @@ chat_rest(struct chat *ch, struct json_object *e)
 }
 
 static void
+chat_end_line(struct chat *ch)
+{
+	if (!ch->app->is_json && ch->shown.len > 0 &&
+	    ch->shown.data[ch->shown.len - 1] != '\n')
+		(void)putchar('\n');
+	(void)fflush(stdout);
+	buf_reset(&ch->shown);
+}
+
+static void
 chat_end(struct chat *ch, struct json_object *e, int code)
 {
 	ch->is_running = false;
 	ch->code = code;
 	json_object_put(ch->last);
 	ch->last = json_object_get(e);
-	if (!ch->app->is_json && ch->shown.len > 0 &&
-	    ch->shown.data[ch->shown.len - 1] != '\n')
-		(void)putchar('\n');
-	(void)fflush(stdout);
+	chat_end_line(ch);
 }
 
 static void
@@ -235,6 +242,7 @@ chat_say(struct chat *ch, const char *text)
 	ch->is_running = true;
 	(void)chela_client_run_until(ch->app->client, chat_is_over, ch,
 	    UINT32_MAX);
+	chat_end_line(ch);
 	if (ch->is_interrupted)
 		return (EXIT_INTERRUPTED);
 	if (ch->is_running) {

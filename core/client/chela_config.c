@@ -128,12 +128,16 @@ config_schema(struct app *a, const char *path)
 	return (EXIT_OK);
 }
 
-/* Merges a patch over what the gateway has now; array is a path to be replaced. */
+/*
+ * Merges a patch over what the gateway has now. Array entries may go only at the
+ * path replaced (or NULL).
+ */
 static int
-config_patch(struct app *a, const char *raw, const char *array)
+config_patch(struct app *a, const char *raw, const char *replaced)
 {
 	struct json_object	*snap, *p, *res, *list;
 	struct buf		 b = BUF_INIT;
+	size_t			 i, n;
 	int			 r;
 
 	r = app_call(a, "config.get", NULL, &snap);
@@ -141,9 +145,9 @@ config_patch(struct app *a, const char *raw, const char *array)
 		return (r);
 	p = params_of("raw", raw, "baseHash", json_get_str(snap, "hash"), NULL);
 	json_object_put(snap);
-	if (array != NULL) {
+	if (replaced != NULL) {
 		list = json_object_new_array();
-		(void)json_push(list, json_object_new_string(array));
+		(void)json_push(list, json_object_new_string(replaced));
 		(void)json_add(p, "replacePaths", list);
 	}
 	r = app_call(a, "config.patch", p, &res);
@@ -153,11 +157,14 @@ config_patch(struct app *a, const char *raw, const char *array)
 		out_json(res);
 	} else if (!a->is_quiet) {
 		list = json_get_arr(res, "changedPaths");
-		if (list == NULL || json_object_array_length(list) == 0)
-			app_say("nothing changed");
-		else
-			app_say("changed: %s", json_object_to_json_string_ext(
-			    list, JSON_C_TO_STRING_PLAIN));
+		n = list == NULL ? 0 : json_object_array_length(list);
+		for (i = 0; i < n; i++)
+			(void)buf_printf(&b, "%s%s", i > 0 ? ", " : "",
+			    json_object_get_string(json_object_array_get_idx(
+			    list, i)));
+		(void)buf_putc(&b, '\0');
+		app_say(n > 0 ? "changed: %s" : "nothing changed%s",
+		    b.data != NULL ? b.data : "");
 	}
 	buf_fini(&b);
 	json_object_put(res);
@@ -174,7 +181,7 @@ config_set(struct app *a, const char *path, const char *value)
 	unsigned		 depth = 0;
 	const char		*p = path;
 	size_t			 n;
-	bool			 is_array;
+	bool			 removes;
 	int			 r;
 
 	r = scan_json(value, strlen(value), &lim, &res);
@@ -200,9 +207,11 @@ config_set(struct app *a, const char *path, const char *value)
 		(void)buf_putc(&b, '}');
 	(void)buf_putc(&b, '\0');
 	r = app_connect(a, CHELA_CLIENT_ONCE);
-	is_array = value[strspn(value, " \t\r\n")] == '[';
+	/* Whoever names a path and gives an array or null means just that. */
+	removes = value[strspn(value, " \t\r\n")] == '[' ||
+	    value[strspn(value, " \t\r\n")] == 'n';
 	if (r == 0)
-		r = config_patch(a, b.data, is_array ? path : NULL);
+		r = config_patch(a, b.data, removes ? path : NULL);
 	buf_fini(&b);
 	return (r);
 }
