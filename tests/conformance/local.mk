@@ -9,6 +9,8 @@ EXTRA_DIST += tests/conformance/package.json \
 	tests/conformance/test_params.mjs \
 	tests/conformance/test_methods.mjs \
 	tests/conformance/test_plugins.mjs \
+	tests/conformance/openai_server.mjs \
+	tests/conformance/test_openai_server.mjs \
 	tests/conformance/test_crash.mjs \
 	tests/conformance/package-lock.json \
 	tests/conformance/run \
