@@ -46,11 +46,20 @@ dist_man_MANS += core/client/chela.1
 man_MANS = core/client/libchela.3
 EXTRA_DIST += core/client/man.awk
 CLEANFILES += core/client/libchela.3
-core/client/libchela.3: include/chela/client.h core/client/man.awk
+core/client/libchela.3: include/chela/client.h core/client/man.awk \
+		contrib/examples/client/ask.c
 	$(AM_V_GEN)$(MKDIR_P) core/client && \
 	$(AWK) -v date='November 25, 2026' \
+	    -v example=$(top_srcdir)/contrib/examples/client/ask.c \
 	    -f $(top_srcdir)/core/client/man.awk \
 	    $(top_srcdir)/include/chela/client.h >$@.tmp && mv $@.tmp $@
+
+# The example is built as a stranger would: with the installed headers alone.
+check_PROGRAMS += contrib/examples/client/ask
+contrib_examples_client_ask_SOURCES = contrib/examples/client/ask.c
+contrib_examples_client_ask_CPPFLAGS = -I$(top_srcdir)/include
+contrib_examples_client_ask_CFLAGS = $(CHELA_CFLAGS) -std=c99 $(JSON_CFLAGS)
+contrib_examples_client_ask_LDADD = core/libchela.la $(JSON_LIBS)
 
 check_PROGRAMS += tests/fuzz/fuzz_reply tests/fuzz/fuzz_url
 tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/fuzz_reply.c tests/fuzz/replay.c \

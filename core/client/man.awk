@@ -112,6 +112,13 @@ in_type {
 	next
 }
 END {
+	print ".Sh EXAMPLES"
+	print ".Bd -literal"
+	while ((getline line < example) > 0) {
+		if (line !~ /SPDX/)
+			print esc(line)
+	}
+	print ".Ed"
 	print ".Sh SEE ALSO"
 	print ".Xr chela 1 ,"
 	print ".Xr chelad 8"
