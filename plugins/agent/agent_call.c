@@ -54,6 +54,14 @@ waiter_unlink(struct waiter *w)
 	}
 }
 
+/* Takes the place of waiter_cancel() when the waiter goes first. */
+static void
+nobody_waits(struct chela_req *req, void *arg)
+{
+	(void)req;
+	(void)arg;
+}
+
 /* The client has gone; its run goes on. */
 static void
 waiter_cancel(struct chela_req *req, void *arg)
@@ -183,7 +191,7 @@ waiters_answer(struct run *run)
 	while ((w = run->waiters) != NULL) {
 		run->waiters = w->next;
 		run->n_waiters--;
-		agent.host->req_on_cancel(w->req, NULL, NULL);
+		agent.host->req_on_cancel(w->req, nobody_waits, NULL);
 		if (is_wait(w->req))
 			answer_wait(w->req, run);
 		else
@@ -201,12 +209,12 @@ waiters_free(void)
 	for (run = agent.first; run != NULL; run = run->next)
 		while ((w = run->waiters) != NULL) {
 			run->waiters = w->next;
-			agent.host->req_on_cancel(w->req, NULL, NULL);
+			agent.host->req_on_cancel(w->req, nobody_waits, NULL);
 			waiter_free(w);
 		}
 	while ((w = agent.lost) != NULL) {
 		agent.lost = w->next;
-		agent.host->req_on_cancel(w->req, NULL, NULL);
+		agent.host->req_on_cancel(w->req, nobody_waits, NULL);
 		waiter_free(w);
 	}
 }
@@ -218,7 +226,7 @@ wait_over(struct chela_ctx *ctx, void *arg)
 
 	(void)ctx;
 	waiter_unlink(w);
-	agent.host->req_on_cancel(w->req, NULL, NULL);
+	agent.host->req_on_cancel(w->req, nobody_waits, NULL);
 	(void)answer_timeout(w->req, w->run_id);
 	waiter_free(w);
 }
