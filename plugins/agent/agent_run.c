@@ -315,12 +315,26 @@ note_tools(struct run *run)
 		event_flush(run);
 }
 
+/* How much the model takes: what lists show beside the tokens that are used. */
+static void
+remember_window(struct run *run)
+{
+	struct json_object *fields;
+
+	if (run->ref.context_window == 0)
+		return;
+	fields = json_object_new_object();
+	set_int(fields, "contextTokens", run->ref.context_window);
+	(void)agent.sessions->ensure(run->key, fields, NULL);
+}
+
 void
 run_model_done(struct run *run, const struct chela_model_result *res)
 {
 	if (run->step != STEP_MODEL)
 		return;		/* aborted: it has its end already */
 	run->response_id = dup_or_null(res->response_id);
+	remember_window(run);
 	if (res->has_usage)
 		run->usage = model_usage(run, &res->usage);
 	if (run->is_cut) {
