@@ -9,6 +9,7 @@ dist_chelaservices_DATA = include/chela/services/http.h \
 	include/chela/services/config.h \
 	include/chela/services/system.h \
 	include/chela/services/channel.h \
+	include/chela/services/chat.h \
 	include/chela/services/commands.h \
 	include/chela/services/state.h \
 	include/chela/services/plugins.h \

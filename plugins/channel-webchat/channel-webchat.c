@@ -13,6 +13,7 @@
 
 #include <chela/plugin.h>
 #include <chela/services/channel.h>
+#include <chela/services/chat.h>
 #include <chela/services/sessions.h>
 
 #define ACCOUNT "default"
@@ -26,6 +27,7 @@ static struct {
 struct delivery {
 	chela_channel_done_fn	*done;
 	void			*arg;
+	struct json_object	*row;
 	char			 key[CHELA_SESSION_KEY_MAX + 1];
 };
 
@@ -108,6 +110,40 @@ webchat_check_target(const char *account_id, const char *to,
 }
 
 static void
+delivery_free(struct delivery *d)
+{
+	json_object_put(d->row);
+	free(d);
+}
+
+static int
+first_service(const char *plugin, const void *vtable, void *arg)
+{
+	const void	**ret = arg;
+
+	(void)plugin;
+	*ret = vtable;
+	return (1);
+}
+
+/* Chat windows draw a message when its turn ends, so they are told of an end. */
+static void
+show(struct delivery *d, const char *id)
+{
+	const struct chela_chat_1	*chat = NULL;
+	char				 run_id[160];
+
+	(void)webchat.host->svc_each(webchat.ctx, CHELA_CHAT_SERVICE,
+	    first_service, &chat);
+	if (chat == NULL)
+		return;
+	(void)snprintf(run_id, sizeof run_id, "send-%s", id);
+	(void)json_object_object_add(d->row, "timestamp",
+	    json_object_new_int64((int64_t)webchat.host->wall_ms()));
+	chat->final(d->key, run_id, json_object_get(d->row));
+}
+
+static void
 delivered(int r, uint64_t seq, const char *id, void *arg)
 {
 	struct chela_channel_result	 res;
@@ -120,12 +156,13 @@ delivered(int r, uint64_t seq, const char *id, void *arg)
 		res.status = CHELA_CHANNEL_FAILED;
 		res.message = "the message could not be stored";
 	} else {
+		show(d, id);
 		res.message_id = id;
 		res.conversation_id = d->key;
 		res.session_key = d->key;
 	}
 	d->done(&res, d->arg);
-	free(d);
+	delivery_free(d);
 }
 
 static void
@@ -234,12 +271,13 @@ webchat_send(const struct chela_channel_message *msg,
 		memset(&row, 0, sizeof row);
 		row.struct_size = sizeof row;
 		row.key = d->key;
+		d->row = row_new(json_object_new_string(text));
 		row.row = row_new(json_object_new_string(text));
 		r = webchat.sessions->append(&row, delivered, d);
 	}
 	free(text);
 	if (r < 0)
-		free(d);
+		delivery_free(d);
 	return (r < 0 ? r : 0);
 }
 

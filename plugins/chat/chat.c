@@ -6,9 +6,23 @@
 #include <errno.h>
 #include <string.h>
 
+#include <chela/services/chat.h>
+
 #include "chat_priv.h"
 
 struct chat chat;
+
+static void
+service_final(const char *session_key, const char *run_id,
+    struct json_object *message)
+{
+	emit_final(run_id, session_key, 0, message, "stop");
+}
+
+static const struct chela_chat_1 chat_service = {
+	.struct_size = sizeof chat_service,
+	.final = service_final,
+};
 
 static int
 chat_init(struct chela_ctx *ctx, const struct chela_host *host)
@@ -16,7 +30,7 @@ chat_init(struct chela_ctx *ctx, const struct chela_host *host)
 	memset(&chat, 0, sizeof chat);
 	chat.ctx = ctx;
 	chat.host = host;
-	return (0);
+	return (host->svc_export(ctx, CHELA_CHAT_SERVICE, &chat_service));
 }
 
 static int

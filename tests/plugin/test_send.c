@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <chela/services/channel.h>
+#include <chela/services/chat.h>
 #include <chela/services/sessions.h>
 
 #include "tests/plugin/fakehost.h"
@@ -146,6 +147,23 @@ static const struct chela_channel_1 plain = {
 	.send = line_send,
 };
 
+/* The chat windows. */
+static char	shown[256];
+
+static void
+chat_final(const char *key, const char *run_id, struct json_object *message)
+{
+	CU_ASSERT(strncmp(run_id, "send-", 5) == 0);
+	(void)snprintf(shown, sizeof shown, "%s %s", key,
+	    fake_str(message, "content.0.text"));
+	json_object_put(message);
+}
+
+static const struct chela_chat_1 chat = {
+	.struct_size = sizeof chat,
+	.final = chat_final,
+};
+
 static struct fake *
 begin(void)
 {
@@ -159,6 +177,7 @@ begin(void)
 	    &channel), 0);
 	CU_ASSERT_EQUAL(fake_service(f, "channel-plain", CHELA_CHANNEL_SERVICE,
 	    &plain), 0);
+	CU_ASSERT_EQUAL(fake_service(f, "chat", CHELA_CHAT_SERVICE, &chat), 0);
 	CU_ASSERT_EQUAL(fake_load(f, "agents"), 0);
 	CU_ASSERT_EQUAL(fake_load(f, "sessions"), 0);
 	CU_ASSERT_EQUAL(fake_load(f, "channels"), 0);
@@ -241,6 +260,7 @@ webchat(void)
 	CU_ASSERT_STRING_EQUAL(fake_str(reply, "result.conversationId"),
 	    "agent:main:main");
 	CU_ASSERT(*fake_str(reply, "result.messageId") != '\0');
+	CU_ASSERT_STRING_EQUAL(shown, "agent:main:main good morning");
 	json_object_put(reply);
 	CU_ASSERT_STRING_EQUAL(last_row(f, "main"), "good morning");
 	CU_ASSERT_EQUAL(n_rows, 1);
