@@ -34,11 +34,12 @@ static const struct command commands[] = {
 	},
 	{
 		.name = "chat",
-		.usage = "[--session KEY] [TEXT]",
+		.usage = "[-s KEY] [-a AGENT] [TEXT]",
 		.summary = "talk to the assistant",
 		.help = "Without TEXT it reads one message a line until the end "
 		    "of input or /quit.\nCtrl-C stops the answer that is being "
-		    "written.\n",
+		    "written.\n-s, --session names the session, -a, --agent the "
+		    "agent.\n",
 		.options = "sa",
 		.scopes = "read write",
 		.run = cmd_chat,
@@ -88,6 +89,7 @@ static const struct command commands[] = {
 		.name = "sessions",
 		.usage = "[list | show KEY | history KEY | reset KEY | delete KEY]",
 		.summary = "look at conversations, start them anew, delete them",
+		.help = "-n, --limit lists so many, -a, --agent only an agent's.\n",
 		.options = "na",
 		.scopes = "read write admin",
 		.run = cmd_sessions,
@@ -548,6 +550,8 @@ main(int argc, char **argv)
 		a.url = URL_DEFAULT;
 	a.password = getenv("CHELA_PASSWORD");
 
+	if (argc > 0)
+		argv[0] = (char *)"chela";	/* getopt's complaints name it */
 	while ((c = getopt_long(argc, argv, "qhs:a:fn:y", options, NULL)) !=
 	    -1) {
 		if (c == 'h') {

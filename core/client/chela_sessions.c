@@ -189,14 +189,14 @@ cmd_sessions(struct app *a, int argc, char **argv)
 	const char	*verb = argc > 0 ? argv[0] : "list", *key;
 	int		 r;
 
-	if (strcmp(verb, "list") == 0 ? argc > 1 : argc != 2)
-		return (app_usage(a, "sessions list takes nothing, the others "
-		    "take a key"));
-	key = argc > 1 ? argv[1] : NULL;
 	if (strcmp(verb, "list") != 0 && strcmp(verb, "show") != 0 &&
 	    strcmp(verb, "history") != 0 && strcmp(verb, "reset") != 0 &&
 	    strcmp(verb, "delete") != 0)
 		return (app_usage(a, "sessions cannot '%s'", verb));
+	if (strcmp(verb, "list") == 0 ? argc > 1 : argc != 2)
+		return (app_usage(a, "sessions list takes nothing, the others "
+		    "take a key"));
+	key = argc > 1 ? argv[1] : NULL;
 	r = app_connect(a, CHELA_CLIENT_ONCE);
 	if (r != 0)
 		return (r);
