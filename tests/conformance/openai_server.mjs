@@ -11,9 +11,11 @@ export const ANSWER =
 export class OpenAIServer {
 	async start() {
 		this.mock = new LLMock({ port: 0, chunkSize: 6 });
-		this.mock.onMessage(/fox/, { content: ANSWER });
-		this.mock.onMessage(/slowly/, { content: "word ".repeat(2000).trim() },
+		// First: a question without an answer and the next one are one
+		// message in the other API.
+		this.mock.onMessage(/slowly$/, { content: "word ".repeat(2000).trim() },
 			{ latency: 20 });
+		this.mock.onMessage(/fox/, { content: ANSWER });
 		await this.mock.start();
 		atEnd(() => this.mock.stop());
 		return this;
