@@ -121,6 +121,7 @@ create_fields(struct create *c, struct json_object **ret_fields)
 	if (sess_find(parent) == NULL ||
 	    key_canonical(parent, NULL, canon) < 0) {
 		json_object_put(*ret_fields);
+		*ret_fields = NULL;
 		(void)sessions.host->req_fail(c->req, ERR_BAD,
 		    "session not found: %s", parent);
 		return (-ENOENT);

@@ -154,6 +154,13 @@ export class Gateway {
 				`chelad ended: ${JSON.stringify(x)}\n${this.log.slice(-2000)}`)));
 		});
 		const m = await within(ready, "ready line");
+		this.exited.then((x) => {
+			if (this.ending)
+				return;
+			failed++;
+			console.log(`not ok - chelad ended by itself: ${JSON.stringify(x)}`);
+			console.log(this.log.slice(-4000).replace(/^/gm, "  # "));
+		});
 		this.port = Number(m[3]);
 		this.pid = this.child.pid;
 		this.url = `${m[1]}://${m[2]}:${m[3]}`;
@@ -165,6 +172,7 @@ export class Gateway {
 	async stop() {
 		if (!this.child || this.exit)
 			return;
+		this.ending = true;
 		this.child.kill("SIGTERM");
 		const x = await within(this.exited, "end after SIGTERM");
 		if (x.code !== 0 && !this.killed)
@@ -172,7 +180,7 @@ export class Gateway {
 	}
 
 	async kill() {
-		this.killed = true;
+		this.ending = this.killed = true;
 		this.child.kill("SIGKILL");
 		await within(this.exited, "end after SIGKILL");
 	}
