@@ -22,3 +22,13 @@ endif
 tests_plugin_test_http_SOURCES = tests/plugin/test_http.c plugins/http/guard.c
 tests_plugin_test_http_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
 tests_plugin_test_http_LDADD = $(FAKE_LIBS) -ldl
+
+if HAVE_CUNIT
+if PLUGIN_HTTP
+check_PROGRAMS += tests/plugin/test_http_tls
+TESTS += tests/plugin/test_http_tls
+endif
+endif
+tests_plugin_test_http_tls_SOURCES = tests/plugin/test_http_tls.c
+tests_plugin_test_http_tls_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
+tests_plugin_test_http_tls_LDADD = $(FAKE_LIBS) $(GNUTLS_LIBS) -lpthread

@@ -38,13 +38,58 @@ getaddrinfo(const char *name, const char *service,
 	if (name == NULL || strstr(name, ".test") == NULL)
 		return (real(name, service, hints, ret));
 	(void)__atomic_add_fetch(&n_lookups, 1, __ATOMIC_SEQ_CST);
-	r = real("127.0.0.1", service, hints, ret);
+	r = real(strncmp(name, "public", 6) == 0 ? "93.184.216.34" :
+	    "127.0.0.1", service, hints, ret);
 	if (r == 0 && strcmp(name, "mixed.test") == 0)
 		r = real("93.184.216.34", service, hints, &(*ret)->ai_next);
 	/* Another address at every later question. */
 	if (r == 0 && strcmp(name, "changing.test") == 0 && n_lookups > 1) {
 		freeaddrinfo(*ret);
 		r = real("10.0.0.1", service, hints, ret);
+	}
+	return (r);
+}
+
+/* The public network of these tests: its one address is this machine's. */
+#define PUBLIC_ADDR	0x5db8d822u	/* 93.184.216.34 */
+#define FDS_MAX		1024
+static bool	 is_public[FDS_MAX];
+
+__attribute__((visibility("default"))) int
+connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	static int		(*real)(int fd, const struct sockaddr *sa,
+				    socklen_t len);
+	struct sockaddr_in	 in;
+	void			*f;
+
+	f = dlsym(RTLD_NEXT, "connect");
+	memcpy(&real, &f, sizeof real);
+	if (sa->sa_family != AF_INET)
+		return (real(fd, sa, len));
+	memcpy(&in, sa, sizeof in);
+	is_public[fd % FDS_MAX] = in.sin_addr.s_addr == htonl(PUBLIC_ADDR);
+	if (is_public[fd % FDS_MAX])
+		in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return (real(fd, (struct sockaddr *)&in, sizeof in));
+}
+
+__attribute__((visibility("default"))) int
+getpeername(int fd, struct sockaddr *sa, socklen_t *len)
+{
+	static int		(*real)(int fd, struct sockaddr *sa,
+				    socklen_t *len);
+	struct sockaddr_in	 in;
+	void			*f;
+	int			 r;
+
+	f = dlsym(RTLD_NEXT, "getpeername");
+	memcpy(&real, &f, sizeof real);
+	r = real(fd, sa, len);
+	if (r == 0 && is_public[fd % FDS_MAX] && *len >= sizeof in) {
+		memcpy(&in, sa, sizeof in);
+		in.sin_addr.s_addr = htonl(PUBLIC_ADDR);
+		memcpy(sa, &in, sizeof in);
 	}
 	return (r);
 }
@@ -440,6 +485,95 @@ redirects_inward_are_refused(void)
 	CU_ASSERT_EQUAL(g.r, -EPERM);
 	CU_ASSERT_EQUAL(rig.n_hops, 1);
 	CU_ASSERT_EQUAL(server_n_conns(rig.other), 0);
+	buf_fini(&g.body);
+	rig_down(&rig);
+}
+
+static const char	*where_to;
+static unsigned		 where_port;
+
+static void
+to_where(struct rig *rig, struct server_conn *c, const struct server_rq *rq)
+{
+	char	 head[128];
+
+	rig->n_hops++;
+	if (strcmp(rq->path, "/landed") == 0) {
+		server_answer(c, 200, "", rq->body);
+		return;
+	}
+	(void)snprintf(head, sizeof head, "Location: http://%s:%u/landed\r\n",
+	    where_to, where_port);
+	server_answer(c, 308, head, "");
+}
+
+/* AB-076: a public URL, and another host that must not see the key. */
+static void
+credentials_stay_with_their_host(void)
+{
+	static const char *const	 heads[] = { "Authorization: secret",
+		"X-Api-Key: secret", "Cookie: secret", "Accept: text/x", NULL };
+	struct chela_http_request	 rq = { .max_redirects = 5,
+		.headers = heads, .method = "POST", .body = "b",
+		.body_len = 1 };
+	struct got			 g = { 0 };
+	char				 url[64];
+	struct rig			 rig;
+
+	rig_up(&rig, to_where);
+	(void)snprintf(url, sizeof url, "http://public.test:%u/",
+	    server_port(rig.server));
+	rq.url = url;
+	where_to = "public2.test";
+	where_port = server_port(rig.server);
+	fetch(&rig, &rq, &g);
+	CU_ASSERT_EQUAL(g.r, 0);
+	CU_ASSERT_TRUE(body_is(&g, "b"));
+	CU_ASSERT_PTR_NULL(strstr(rig.seen, "secret"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.seen, "Accept: text/x"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.seen, "Host: public2.test"));
+	/* Another port is another host. */
+	where_to = "public.test";
+	where_port = server_port(rig.other);
+	g.n_done = 0;
+	fetch(&rig, &rq, &g);
+	CU_ASSERT_EQUAL(g.r, 0);
+	CU_ASSERT_PTR_NULL(strstr(rig.seen, "secret"));
+	CU_ASSERT_EQUAL(server_n_rqs(rig.other), 1);
+	/* The same one keeps them. */
+	where_port = server_port(rig.server);
+	g.n_done = 0;
+	fetch(&rig, &rq, &g);
+	CU_ASSERT_EQUAL(g.r, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.seen, "Authorization: secret"));
+	buf_fini(&g.body);
+	rig_down(&rig);
+}
+
+/* AB-076: a public URL that leads inward, by address and by name. */
+static void
+public_urls_do_not_lead_inward(void)
+{
+	static const char *const	 inner[] = { "127.0.0.1", "localhost",
+		"inner.test", "mixed.test", "[::ffff:7f00:1]", "0x7f.1" };
+	struct chela_http_request	 rq = { .max_redirects = 5 };
+	struct got			 g = { 0 };
+	char				 url[64];
+	struct rig			 rig;
+	size_t				 i;
+
+	rig_up(&rig, to_where);
+	(void)snprintf(url, sizeof url, "http://public.test:%u/",
+	    server_port(rig.server));
+	rq.url = url;
+	where_port = server_port(rig.server);
+	for (i = 0; i < ARRAY_LEN(inner); i++) {
+		where_to = inner[i];
+		g.n_done = 0;
+		fetch(&rig, &rq, &g);
+		CU_ASSERT_EQUAL(g.r, -EPERM);
+	}
+	CU_ASSERT_EQUAL(rig.n_hops, ARRAY_LEN(inner));
 	buf_fini(&g.body);
 	rig_down(&rig);
 }
@@ -881,6 +1015,8 @@ static const struct cu_case cases[] = {
 	CU_CASE(a_head_without_end_is_cut),
 	CU_CASE(redirects_are_counted),
 	CU_CASE(redirects_inward_are_refused),
+	CU_CASE(credentials_stay_with_their_host),
+	CU_CASE(public_urls_do_not_lead_inward),
 	CU_CASE(redirects_on_the_same_host_keep_credentials),
 	CU_CASE(redirects_to_other_schemes_are_refused),
 	CU_CASE(cancel_stops_a_stream),
