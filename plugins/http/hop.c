@@ -14,15 +14,32 @@
 #include "guard.h"
 #include "http_priv.h"
 
+/* Who frees a look-up: the loop, unless the plugin's end came before. */
+enum {
+	LOOKUP_RUNNING,
+	LOOKUP_FINISHED,	/* by the worker; its done() is on the way */
+	LOOKUP_ABANDONED,	/* by fini(): no done() will come */
+};
+
 /* A worker's job; outlives its call when that ends first. */
 struct lookup {
+	TAILQ_ENTRY(lookup)	 link;		/* loop thread */
 	struct chela_http_call	*call;		/* loop thread; NULL: gone */
+	int			 state;		/* atomic */
 	char			 host[HTTP_HOST_MAX + 1];	/* "": none */
 	int			 r;
 	struct addrinfo		*list;
 };
 
 static void hop_resolved(struct chela_http_call *call, struct addrinfo *list);
+
+static void
+lookup_free(struct lookup *l)
+{
+	if (l->list != NULL)
+		freeaddrinfo(l->list);
+	free(l);
+}
 
 static void
 lookup_run(void *arg)
@@ -33,12 +50,14 @@ lookup_run(void *arg)
 	struct lookup			*l = arg;
 
 	l->r = curl_open();
-	if (l->r < 0 || l->host[0] == '\0')
-		return;
-	if (getaddrinfo(l->host, NULL, &hints, &l->list) != 0) {
+	if (l->r == 0 && l->host[0] != '\0' &&
+	    getaddrinfo(l->host, NULL, &hints, &l->list) != 0) {
 		l->list = NULL;
 		l->r = -EHOSTUNREACH;
 	}
+	if (__atomic_exchange_n(&l->state, LOOKUP_FINISHED,
+	    __ATOMIC_ACQ_REL) == LOOKUP_ABANDONED)
+		lookup_free(l);
 }
 
 static void
@@ -49,6 +68,7 @@ lookup_done(struct chela_ctx *ctx, void *arg)
 
 	(void)ctx;
 	http.n_lookups--;
+	TAILQ_REMOVE(&http.lookups, l, link);
 	if (call != NULL) {
 		call->lookup = NULL;
 		if (l->r == -ELIBACC)
@@ -60,9 +80,20 @@ lookup_done(struct chela_ctx *ctx, void *arg)
 		else
 			hop_resolved(call, l->list);
 	}
-	if (l->list != NULL)
-		freeaddrinfo(l->list);
-	free(l);
+	lookup_free(l);
+}
+
+void
+hop_fini(void)
+{
+	struct lookup	*l;
+
+	while ((l = TAILQ_FIRST(&http.lookups)) != NULL) {
+		TAILQ_REMOVE(&http.lookups, l, link);
+		if (__atomic_exchange_n(&l->state, LOOKUP_ABANDONED,
+		    __ATOMIC_ACQ_REL) == LOOKUP_FINISHED)
+			lookup_free(l);
+	}
 }
 
 static void
@@ -83,6 +114,7 @@ lookup_start(struct chela_http_call *call, const char *host)
 		return;
 	}
 	http.n_lookups++;
+	TAILQ_INSERT_TAIL(&http.lookups, l, link);
 	call->lookup = l;
 	call->step = STEP_LOOKUP;
 }

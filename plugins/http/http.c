@@ -308,6 +308,7 @@ http_init(struct chela_ctx *ctx, const struct chela_host *host)
 
 	http = (struct http){ .host = host, .ctx = ctx };
 	TAILQ_INIT(&http.calls);
+	TAILQ_INIT(&http.lookups);
 	http.kick = host->timer_new(ctx, http_on_kick, NULL);
 	if (http.kick == NULL)
 		return (-ENOMEM);
@@ -340,6 +341,7 @@ static void
 http_fini(struct chela_ctx *ctx)
 {
 	(void)ctx;
+	hop_fini();
 	http.host->timer_free(http.kick);
 	http.kick = NULL;
 	free(http.ca_file);

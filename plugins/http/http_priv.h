@@ -83,12 +83,14 @@ struct chela_http_call {
 };
 
 TAILQ_HEAD(calls, chela_http_call);
+TAILQ_HEAD(lookups, lookup);
 
 struct http {
 	const struct chela_host	*host;
 	struct chela_ctx	*ctx;
 	struct calls		 calls;
 	unsigned		 n_calls;
+	struct lookups		 lookups;	/* done() has not come yet */
 	unsigned		 n_lookups;
 	struct chela_timer	*kick;		/* the queue, on the next turn */
 	char			*ca_file;	/* NULL: the system's */
@@ -111,6 +113,8 @@ void	hop_start(struct chela_http_call *call);
 void	hop_follow(struct chela_http_call *call);
 /* The call goes away: its look-up ends without it. */
 void	hop_forget(struct chela_http_call *call);
+/* Look-ups that workers still have: nobody waits for them any more. */
+void	hop_fini(void);
 
 /* transfer.c: the call in curl's hands. */
 int	transfer_init(void);
