@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Plugin agents: who the assistants are, and the files in their workspaces. The
- * configuration is the source of truth; this plugin changes it through the core.
+ * configuration is the source of truth; this plugin changes it through the
+ * core.
  */
 #include "agents.h"
 

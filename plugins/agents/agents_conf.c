@@ -40,8 +40,8 @@ conf_path(const char *path)
 }
 
 /*
- * Letters, digits, "_" and "-" stay, in lower case; every run of anything else is
- * one "-"; none at the ends, and the first is a letter or a digit.
+ * Letters, digits, "_" and "-" stay, in lower case; every run of anything else
+ * is one "-"; none at the ends, and the first is a letter or a digit.
  */
 static int
 service_normalise(const char *name, char ret_id[CHELA_AGENT_ID_MAX + 1])

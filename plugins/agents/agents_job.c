@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One piece of file work: made for a request, done on the pool, answered here. */
+/*
+ * One piece of file work: made for a request, done on the pool, answered here.
+ */
 #include "agents.h"
 
 #include <errno.h>

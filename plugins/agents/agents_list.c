@@ -32,8 +32,8 @@ first_service(const char *plugin, const void *vtable, void *arg)
 }
 
 /*
- * The model that the agent uses. models depends on this plugin, so its service is
- * looked for where it is needed.
+ * The model that the agent uses. models depends on this plugin, so its service
+ * is looked for where it is needed.
  */
 static void
 row_model(struct json_object *row, const struct agent_entry *e)

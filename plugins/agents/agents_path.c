@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files below a directory. A path is walked name by name from a descriptor and no
- * link is followed, so that what is opened lies below the directory whatever is
- * swapped meanwhile; then the descriptor says what it is. Runs on the pool.
+ * Files below a directory. A path is walked name by name from a descriptor and
+ * no link is followed, so that what is opened lies below the directory whatever
+ * is swapped meanwhile; then the descriptor says what it is. Runs on the pool.
  */
 #include "agents.h"
 
@@ -125,8 +125,8 @@ path_open_dir(int root, const char *path)
 }
 
 /*
- * O_NONBLOCK keeps a FIFO from waiting for its other end. A second name could lie
- * anywhere, so a file with more than one is refused.
+ * O_NONBLOCK keeps a FIFO from waiting for its other end. A second name could
+ * lie anywhere, so a file with more than one is refused.
  */
 int
 path_open_file(int root, const char *path)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* agents.workspace.list and .get: reading in an agent's folder, never beyond it. */
+/*
+ * agents.workspace.list and .get: reading in an agent's folder, never beyond
+ * it.
+ */
 #include "agents.h"
 
 #include <dirent.h>

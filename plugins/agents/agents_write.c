@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * agents.create, .update and .delete: changes of "agents.entries" or, where the
- * file has it, of "agents.list". The core writes the file; a merge patch is made
- * from what was written there, not from what it means, so that references to
- * secrets and the environment stay references.
+ * file has it, of "agents.list". The core writes the file; a merge patch is
+ * made from what was written there, not from what it means, so that references
+ * to secrets and the environment stay references.
  */
 #include "agents.h"
 
@@ -73,8 +73,8 @@ same_id(const char *text, const char *id)
 static struct json_object *
 changes_of(struct json_object *params)
 {
-	struct json_object	*out = json_object_new_object(), *identity = NULL;
-	struct json_object	*val;
+	struct json_object	*out = json_object_new_object();
+	struct json_object	*identity = NULL, *val;
 	static const char *const plain[] = { "name", "workspace", "model" };
 	static const char *const own[] = { "emoji", "avatar" };
 	size_t			 i;
@@ -127,8 +127,8 @@ drop_nulls(struct json_object *obj)
 }
 
 /*
- * The patch that gives agent id these changes (lent; NULL: take it away), written
- * in the way the file has agents. Gives.
+ * The patch that gives agent id these changes (lent; NULL: take it away),
+ * written in the way the file has agents. Gives.
  */
 static struct json_object *
 patch_of(struct json_object *parsed, const char *id,
@@ -234,8 +234,8 @@ fail_outcome(struct chela_req *req, const struct chela_config_outcome *o)
 typedef void written_fn(const struct chela_config_outcome *o, void *arg);
 
 /*
- * Writes the change of the job's agent; when it is not to be written the request
- * is answered and a negative value returned.
+ * Writes the change of the job's agent; when it is not to be written the
+ * request is answered and a negative value returned.
  */
 static int
 change_write(struct job *job, struct json_object *changes, int *ret_bindings,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Plugin channel-webchat: the channel that is always there. Its targets are
- * sessions; what is sent to one becomes a row of it, which the clients that watch
- * the session get. Nothing leaves the gateway by it.
+ * sessions; what is sent to one becomes a row of it, which the clients that
+ * watch the session get. Nothing leaves the gateway by it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -126,7 +126,9 @@ first_service(const char *plugin, const void *vtable, void *arg)
 	return (1);
 }
 
-/* Chat windows draw a message when its turn ends, so they are told of an end. */
+/*
+ * Chat windows draw a message when its turn ends, so they are told of an end.
+ */
 static void
 show(struct delivery *d, const char *id)
 {
@@ -210,8 +212,9 @@ text_of(const struct chela_channel_message *msg)
 	char					*text = NULL;
 	size_t					 len;
 	uint32_t				 i;
-	FILE					*out = open_memstream(&text, &len);
+	FILE					*out;
 
+	out = open_memstream(&text, &len);
 	if (out == NULL)
 		return (NULL);
 	if (msg->text != NULL)

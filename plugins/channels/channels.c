@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin channels: keeps the accounts of all channels running, takes their inbound
- * messages and says who may talk to the agents. A channel itself is a plugin that
- * exports "channel/1".
+ * Plugin channels: keeps the accounts of all channels running, takes their
+ * inbound messages and says who may talk to the agents. A channel itself is a
+ * plugin that exports "channel/1".
  */
 #include "channels.h"
 

@@ -52,7 +52,7 @@ struct channels {
 	struct chela_timer		*sweep;
 	struct account			*accounts[ACCOUNTS_MAX];
 	uint32_t			 n_accounts;
-	char				*conf[CHANNELS_MAX]; /* text of config */
+	char				*conf[CHANNELS_MAX]; /* as text */
 	char				 conf_id[CHANNELS_MAX][ID_MAX + 1];
 	uint32_t			 n_conf;
 };

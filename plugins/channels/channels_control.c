@@ -81,7 +81,9 @@ channels_start_account(struct chela_ctx *ctx, struct chela_req *req,
 	return (channels.host->req_reply(req, out));
 }
 
-/* Stays stopped until it is started, its configuration changes, or a restart. */
+/*
+ * Stays stopped until it is started, its configuration changes, or a restart.
+ */
 static int
 stop_account(const struct chela_channel_1 *ch, const char *id)
 {

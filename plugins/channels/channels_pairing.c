@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Strangers who wrote to an account: each gets a code once, an operator lets the
- * sender in by it. Requests and the senders that were let in are tables:
+ * Strangers who wrote to an account: each gets a code once, an operator lets
+ * the sender in by it. Requests and the senders that were let in are tables:
  * "pair/<code>" and "allow/<channel>/<account>".
  */
 #include "channels.h"

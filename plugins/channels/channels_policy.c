@@ -49,8 +49,9 @@ static int
 direct_check(const struct chela_inbound *in)
 {
 	struct json_object	*allow;
-	const char		*policy = dm_policy(in->channel, in->account_id);
+	const char		*policy;
 
+	policy = dm_policy(in->channel, in->account_id);
 	allow = account_conf(in->channel, in->account_id, "allowFrom");
 	if (strcmp(policy, "disabled") == 0)
 		return (POLICY_NO);
@@ -64,7 +65,9 @@ direct_check(const struct chela_inbound *in)
 	return (strcmp(policy, "pairing") == 0 ? POLICY_PAIR : POLICY_NO);
 }
 
-/* Groups: in the list of groups, or from a listed sender, and addressed to us. */
+/*
+ * Groups: in the list of groups, or from a listed sender, and addressed to us.
+ */
 static int
 group_check(const struct chela_inbound *in)
 {
@@ -100,8 +103,8 @@ policy_check(const struct chela_inbound *in)
 }
 
 /*
- * An id as a part of a key: ":" parts keys, so it and the sign that stands for it
- * are written in another way, and no id can name somebody else's session.
+ * An id as a part of a key: ":" parts keys, so it and the sign that stands for
+ * it are written in another way, and no id can name somebody else's session.
  */
 static int
 part_encode(const char *id, char *ret, size_t size)

@@ -35,6 +35,24 @@ time_put(struct json_object *row, const char *key, uint64_t ms)
 		put_int(row, key, ms);
 }
 
+/* Ids may be written as numbers; they are told as text. Gives. */
+static struct json_object *
+texts_of(struct json_object *in)
+{
+	struct json_object	*out = json_object_new_array(), *one;
+	const char		*text;
+	size_t			 i;
+
+	for (i = 0; i < json_object_array_length(in); i++) {
+		one = json_object_array_get_idx(in, i);
+		text = one != NULL ? json_object_get_string(one) : NULL;
+		if (text != NULL)
+			(void)json_object_array_add(out,
+			    json_object_new_string(text));
+	}
+	return (out);
+}
+
 /* Adds what this plugin knows to what the channel says of an account. */
 static void
 row_complete(struct json_object *row, const char *channel, const char *id)
@@ -47,18 +65,9 @@ row_complete(struct json_object *row, const char *channel, const char *id)
 	if (obj_get(row, "dmPolicy") == NULL)
 		put_str(row, "dmPolicy", dm_policy(channel, id));
 	if (json_object_is_type(allow, json_type_array) &&
-	    obj_get(row, "allowFrom") == NULL) {
-		struct json_object	*list = json_object_new_array(), *one;
-		size_t			 i;
-
-		for (i = 0; i < json_object_array_length(allow); i++) {
-			one = json_object_array_get_idx(allow, i);
-			(void)json_object_array_add(list,
-			    json_object_new_string(json_object_get_string(one) !=
-			    NULL ? json_object_get_string(one) : ""));
-		}
-		(void)json_object_object_add(row, "allowFrom", list);
-	}
+	    obj_get(row, "allowFrom") == NULL)
+		(void)json_object_object_add(row, "allowFrom",
+		    texts_of(allow));
 	if (a == NULL)
 		return;
 	time_put(row, "lastInboundAt", a->last_inbound_ms);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Small things: configuration, the channels that are there, what is known of them. */
+/*
+ * Small things: configuration, the channels that are there, what is known of
+ * them.
+ */
 #include "channels.h"
 
 #include <errno.h>
@@ -59,7 +62,10 @@ first_service(const char *plugin, const void *vtable, void *arg)
 	return (1);
 }
 
-/* Those who send through a channel are asked here: a dependency would be a ring. */
+/*
+ * Those who send through a channel are asked here: a dependency would be a
+ * ring.
+ */
 const void *
 service(const char *name)
 {
@@ -108,7 +114,9 @@ channels_get(const struct chela_channel_1 **ret, uint32_t max)
 	return (g.n);
 }
 
-/* NULL: the only configured one; those for own clients when there is no other. */
+/*
+ * NULL: the only configured one; those for own clients when there is no other.
+ */
 int
 channel_find(const char *name, const struct chela_channel_1 **ret)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin commands: what a message that starts with "/" means. The commands' work
- * is done by other plugins' services. Those plugins ask this one about messages, so
- * it does not depend on them: a service is looked for when a command needs it.
+ * Plugin commands: what a message that starts with "/" means. The commands'
+ * work is done by other plugins' services. Those plugins ask this one about
+ * messages, so it does not depend on them: a service is looked for when a
+ * command needs it.
  */
 #include "commands.h"
 
@@ -151,8 +152,8 @@ name_len(const char *text)
 }
 
 /*
- * "/name", then nothing, a colon or a space. A command without arguments is none
- * when more follows: the message then is for the model.
+ * "/name", then nothing, a colon or a space. A command without arguments is
+ * none when more follows: the message then is for the model.
  */
 static const struct chela_command *
 service_find(const char *message, const char **ret_args)

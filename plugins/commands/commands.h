@@ -19,10 +19,11 @@
 #define COMMAND_TEXT_MAX	200	/* of a name */
 #define COMMAND_DESCRIPTION_MAX	2000
 #define COMMAND_ARG_TEXT_MAX	500
-#define COMMAND_INPUT_MAX	8192	/* of arguments that are not forwarded */
 #define COMPACT_ROWS		400
 
-/* What a command can not do without; without it, it is neither listed nor run. */
+/*
+ * What a command can not do without; without it, it is neither listed nor run.
+ */
 #define NEED_SESSIONS	0x01u
 #define NEED_RUNS	0x02u
 #define NEED_MODELS	0x04u

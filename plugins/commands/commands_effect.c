@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands that change something. Each asks for the scope that the method of
- * the same effect asks a client for. A sender of a channel has no scopes of
- * methods: the channel's policy let it in, and then its conversation is its own,
- * so "write" is enough for it.
+ * The commands that change something. Each asks for the scope that the method
+ * of the same effect asks a client for. A sender of a channel has no scopes of
+ * methods: the channel's policy let it in, and then its conversation is its
+ * own, so "write" is enough for it.
  */
 #include "commands.h"
 
@@ -138,7 +138,8 @@ cmd_compact(const struct chela_command_run *who, const char *args,
 		    answer_text(a));
 		return (answer_end(a, 0));
 	}
-	r = sessions_svc()->trim(answer_key(a), (uint32_t)keep, compact_done, a);
+	r = sessions_svc()->trim(answer_key(a), (uint32_t)keep, compact_done,
+	    a);
 	if (r < 0)
 		compact_done(r, a);
 	return (0);

@@ -218,11 +218,11 @@ cmd_usage(const struct chela_command_run *who, const char *args,
 	(void)localtime_r(&then, &tm);
 	(void)strftime(from, sizeof from, "%Y-%m-%d", &tm);
 	row = sessions->row(answer_key(a));
-	s.input = num(row, "inputTokens");
-	s.output = num(row, "outputTokens");
-	s.total = num(row, "totalTokens");
+	(void)fprintf(answer_text(a), "Last answer: %" PRId64 " in, %" PRId64
+	    " out; the conversation holds %" PRId64 " tokens\n",
+	    num(row, "inputTokens"), num(row, "outputTokens"),
+	    num(row, "totalTokens"));
 	json_object_put(row);
-	tell_sum(answer_text(a), "This conversation", &s);
 	memset(&s, 0, sizeof s);
 	(void)sessions->usage_days(answer_agent(a), today, today, sum_day, &s);
 	tell_sum(answer_text(a), "Today", &s);

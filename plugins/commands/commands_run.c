@@ -129,7 +129,9 @@ answer_end(struct answer *a, int r)
 	return (0);
 }
 
-/* Without a client and without a word from the caller only reading is allowed. */
+/*
+ * Without a client and without a word from the caller only reading is allowed.
+ */
 int
 who_has(const struct chela_command_run *who, const char *scope)
 {

@@ -31,7 +31,7 @@ struct catalogue {
 	uint64_t		 tried_us;	/* 0: never */
 	uint32_t		 generation;	/* of the fetch in flight */
 	int			 fetching;
-	int			 last;		/* of the last fetch: 0 or -errno */
+	int			 last;		/* fetch: 0 or -errno */
 	int			 auth_failed;
 };
 
@@ -45,7 +45,7 @@ struct provider {
 struct models {
 	struct chela_ctx		*ctx;
 	const struct chela_host		*host;
-	struct json_object		*env;	/* {id: conf} of the environment */
+	struct json_object		*env;	/* {id: conf} */
 	struct catalogue		 cat[PROVIDERS_MAX];
 	uint32_t			 n_cat;
 	uint32_t			 n_probes;

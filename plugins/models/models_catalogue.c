@@ -88,8 +88,8 @@ catalogue_in_flight(void)
 }
 
 /*
- * arg is the number of the fetch, not a pointer: the table may have been cleared
- * since, and a driver may be gone before it answers.
+ * arg is the number of the fetch, not a pointer: the table may have been
+ * cleared since, and a driver may be gone before it answers.
  */
 static void
 catalogue_done(int r, struct json_object *list, void *arg)
@@ -140,7 +140,8 @@ catalogue_fetch(const struct provider *p, int force)
 	if (provider_needs_key(p) && !provider_has_key(p))
 		return;
 	cat = catalogue_make(p->id);
-	if (cat == NULL || cat->fetching || (!force && !catalogue_due(cat, now)))
+	if (cat == NULL || cat->fetching ||
+	    (!force && !catalogue_due(cat, now)))
 		return;
 	conf = provider_conf_resolved(p);
 	if (conf == NULL)

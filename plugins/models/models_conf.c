@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Providers, references and the service "models/1": everything that is read from
- * the configuration. Nothing here waits for an endpoint.
+ * Providers, references and the service "models/1": everything that is read
+ * from the configuration. Nothing here waits for an endpoint.
  */
 #include "models.h"
 
@@ -226,7 +226,9 @@ provider_has_key(const struct provider *p)
 	return (provider_key(p) != NULL);
 }
 
-/* Gives the provider's part as a driver wants it: the key as text, or absent. */
+/*
+ * Gives the provider's part as a driver wants it: the key as text, or absent.
+ */
 struct json_object *
 provider_conf_resolved(const struct provider *p)
 {
@@ -472,7 +474,8 @@ model_known(const struct provider *p, const char *model)
 {
 	struct json_object	*list = obj_get(p->conf, "models");
 
-	return (p->conf == NULL || !json_object_is_type(list, json_type_array) ||
+	return (p->conf == NULL ||
+	    !json_object_is_type(list, json_type_array) ||
 	    json_object_array_length(list) == 0 ||
 	    provider_model(p, model) != NULL || catalogue_has(p->id, model));
 }

@@ -28,7 +28,7 @@ static const char *const view_names[] = {
 struct build {
 	struct json_object	*rows;
 	struct json_object	*refs;		/* of the agent */
-	const char		*thinking;	/* configured default, or NULL */
+	const char		*thinking;	/* configured, or NULL */
 	int			 capabilities;
 };
 
@@ -309,7 +309,9 @@ view_needs_fetch(int view)
 	n = providers_get(all, PROVIDERS_MAX);
 	for (i = 0; i < n; i++)
 		authored += has_authored(&all[i]) != 0;
-	return (view == VIEW_CONFIGURED ? authored == 0 && n > 0 : authored < n);
+	if (view == VIEW_CONFIGURED)
+		return (authored == 0 && n > 0);
+	return (authored < n);
 }
 
 static int
@@ -358,7 +360,8 @@ rows_build(int view, const char *agent_id, int capabilities)
 			continue;
 		rows_fetched(&b, &all[i]);
 	}
-	if (view == VIEW_ALL && provider_find(BUILTIN_PROVIDER, &builtin) == 0 &&
+	if (view == VIEW_ALL &&
+	    provider_find(BUILTIN_PROVIDER, &builtin) == 0 &&
 	    provider_driver(&builtin) != NULL)
 		row_add(&b, &builtin, BUILTIN_MODEL, NULL, NULL);
 	json_object_put(b.refs);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * models.probe asks an endpoint for one token. models.authStatus and .authLogout
- * tell how a provider's key is set; keys live in the configuration alone.
+ * models.probe asks an endpoint for one token. models.authStatus and
+ * .authLogout tell how a provider's key is set; keys live in the configuration
+ * alone.
  */
 #include "models.h"
 
@@ -111,7 +112,8 @@ probe_done(const struct chela_model_result *res, void *arg)
 {
 	struct probe		*p = arg;
 	struct catalogue	*cat = catalogue_get(p->ref.provider);
-	const char		*status = probe_status(res->status), *why = NULL;
+	const char		*status = probe_status(res->status);
+	const char		*why = NULL;
 
 	models.n_probes--;
 	if (cat != NULL && (res->status == CHELA_MODEL_OK ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin send: send, poll and message.action. The order for each: is the key known,
- * which channel, which target, which session, then delivery.
+ * Plugin send: send, poll and message.action. The order for each: is the key
+ * known, which channel, which target, which session, then delivery.
  */
 #include "send.h"
 
@@ -145,8 +145,8 @@ action_target(struct json_object *params)
 }
 
 /*
- * The verb "send" is a message like any other: its parameters are put where those
- * of send are, and the call's own beside them. Gives.
+ * The verb "send" is a message like any other: its parameters are put where
+ * those of send are, and the call's own beside them. Gives.
  */
 static struct json_object *
 action_message(struct json_object *params)

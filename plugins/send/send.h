@@ -83,7 +83,9 @@ void	flight_fail(struct flight *f, const char *code, const char *detail,
 void	records_sweep(void);
 
 /* send_route.c */
-/* These answer the call and return a negative value when they do not like it. */
+/*
+ * These answer the call and return a negative value when they do not like it.
+ */
 int	route_channel(struct flight *f, struct chela_req *req,
 	    const char *word);
 int	route_target(struct flight *f, struct chela_req *req, const char *to);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One idempotency key, one delivery. A record is written before the channel gets
- * anything and completed afterwards, so that after a crash between the two it is
- * known that nobody knows, and nothing is sent a second time.
+ * One idempotency key, one delivery. A record is written before the channel
+ * gets anything and completed afterwards, so that after a crash between the two
+ * it is known that nobody knows, and nothing is sent a second time.
  *
- * Records are kept for a day (those of failures five minutes), at most RECORDS_MAX.
+ * Records are kept for a day (those of failures five minutes), at most
+ * RECORDS_MAX.
  */
 #include "send.h"
 
@@ -52,8 +53,8 @@ name_cmp(const void *a, const void *b)
 #define NAMES_MAX 64
 
 /*
- * What the key stands for, whatever order the members came in. It tells a caller's
- * mistake from a repetition; it does not guard against anyone.
+ * What the key stands for, whatever order the members came in. It tells a
+ * caller's mistake from a repetition; it does not guard against anyone.
  */
 static void
 params_hash(struct json_object *params, char ret[33])
@@ -122,8 +123,8 @@ record_old(struct json_object *rec, uint64_t now)
 }
 
 /*
- * Answers from a record. One that was never completed is of a process that ended
- * in between: the message may or may not be out.
+ * Answers from a record. One that was never completed is of a process that
+ * ended in between: the message may or may not be out.
  */
 static int
 replay(struct chela_req *req, const char *key, const char *hash,

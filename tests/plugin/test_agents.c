@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Plugin agents: the list, changes of the configuration, files and their walls. */
+/*
+ * Plugin agents: the list, changes of the configuration, files and their walls.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

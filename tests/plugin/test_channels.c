@@ -476,7 +476,9 @@ commands_of_senders(void)
 	fake_free(f);
 }
 
-/* What may have arrived is not sent again; what surely did not is, three times. */
+/*
+ * What may have arrived is not sent again; what surely did not is, three times.
+ */
 static void
 deliveries(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Service "channel/1": one way to people outside, exported by each channel plugin;
- * and "channels/1", exported by plugin channels: what a channel plugin hands its
- * inbound messages to, and what others find a channel with.
+ * Service "channel/1": one way to people outside, exported by each channel
+ * plugin; and "channels/1", exported by plugin channels: what a channel plugin
+ * hands its inbound messages to, and what others find a channel with.
  */
 #ifndef CHELA_SERVICES_CHANNEL_H
 #define CHELA_SERVICES_CHANNEL_H
@@ -15,7 +15,7 @@
 /* struct chela_channel_1.flags */
 #define CHELA_CHANNEL_INTERNAL	0x00000001u /* reaches own clients alone */
 #define CHELA_CHANNEL_MEDIA	0x00000002u /* takes media */
-#define CHELA_CHANNEL_MIRRORS	0x00000004u /* writes the session's row itself */
+#define CHELA_CHANNEL_MIRRORS	0x00000004u /* writes the session itself */
 
 /* struct chela_channel_message.flags and struct chela_channel_poll.flags */
 #define CHELA_SEND_SILENT	0x00000001u
@@ -24,7 +24,7 @@
 #define CHELA_SEND_DOCUMENT	0x00000008u
 #define CHELA_SEND_HTML		0x00000010u
 #define CHELA_SEND_ANONYMOUS	0x00000020u
-#define CHELA_SEND_REPLY	0x00000040u /* the answer to an inbound message */
+#define CHELA_SEND_REPLY	0x00000040u /* answers an inbound message */
 
 /* How a delivery ended. */
 #define CHELA_CHANNEL_OK	0u
@@ -55,7 +55,7 @@ struct chela_channel_message {
 	uint32_t				 media_size; /* stride */
 	const char				*reply_to_id;	/* or NULL */
 	const char				*thread_id;	/* or NULL */
-	const char				*key;	/* of idempotency, or NULL */
+	const char				*key;	/* one delivery */
 	const char				*agent_id;	/* or NULL */
 };
 
@@ -84,7 +84,7 @@ struct chela_channel_result {
 	const char		*conversation_id;
 	const char		*to_jid;
 	const char		*poll_id;
-	const char		*session_key;	/* where a MIRRORS channel wrote */
+	const char		*session_key;	/* of a MIRRORS channel */
 	struct json_object	*payload;	/* of an action; lent */
 };
 
@@ -100,11 +100,11 @@ struct chela_channel_1 {
 	const char		*id;		/* "irc" */
 	const char		*label;		/* "IRC" */
 	const char		*detail;	/* longer label; NULL: label */
-	const char		*image;		/* a symbol's name; NULL: none */
+	const char		*image;		/* a symbol; NULL: none */
 	const char *const	*actions;	/* "react", NULL ends; or NULL */
 	uint32_t		 poll_options_max; /* 0: no polls */
-	uint32_t		 text_max;	/* characters of one message: longer
-						   text is split by the channel; 0: any */
+	/* Characters of one message, 0: any. The channel splits longer ones. */
+	uint32_t		 text_max;
 	/* 1 when at least one account is configured. */
 	int	(*configured)(void);
 	/* The account meant when none is named; never NULL. */
@@ -122,9 +122,9 @@ struct chela_channel_1 {
 		    chela_channel_done_fn *done, void *arg);
 	int	(*poll)(const struct chela_channel_poll *poll,	/* or NULL */
 		    chela_channel_done_fn *done, void *arg);
-	int	(*action)(const char *account_id, const char *action, /* or NULL */
-		    struct json_object *params, chela_channel_done_fn *done,
-		    void *arg);
+	int	(*action)(const char *account_id, const char *verb,
+		    struct json_object *params,			/* or NULL */
+		    chela_channel_done_fn *done, void *arg);
 	/*
 	 * Both are idempotent and only begin: what becomes of it is seen in
 	 * accounts(). -ENOENT: no such account. NULL: nothing to start.
@@ -135,14 +135,14 @@ struct chela_channel_1 {
 	int	(*logout)(const char *account_id,		/* or NULL */
 		    chela_channel_logout_fn *done, void *arg);
 	/* done with an object {ok, ...} after at most timeout_us. */
-	int	(*probe)(const char *account_id, uint64_t timeout_us, /* or NULL */
-		    chela_channel_probe_fn *done, void *arg);
+	int	(*probe)(const char *account_id, uint64_t timeout_us,
+		    chela_channel_probe_fn *done, void *arg);	/* or NULL */
 };
 
 /* A message from outside. */
 struct chela_inbound {
 	uint32_t		 struct_size;
-	uint32_t		 mentioned;	/* a group message names the agent */
+	uint32_t		 mentioned;	/* names the agent */
 	const char		*channel;
 	const char		*account_id;
 	const char		*chat_type;	/* "direct", "group", "channel" */

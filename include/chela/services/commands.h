@@ -58,7 +58,7 @@ struct chela_command_arg {
 	const char		*description;
 	const char		*type;		/* "string", "number", "boolean" */
 	uint32_t		 required;	/* 0 or 1 */
-	uint32_t		 dynamic;	/* choices are found at run time */
+	uint32_t		 dynamic;	/* choices vary */
 	const char *const	*choices;	/* NULL ends; or NULL */
 };
 
@@ -67,10 +67,10 @@ struct chela_command {
 	uint32_t			 struct_size;
 	uint32_t			 flags;		/* CHELA_COMMAND_* */
 	const char			*name;		/* "model" */
-	const char *const		*aliases;	/* more names; or NULL */
+	const char *const		*aliases;	/* or NULL */
 	const char			*description;	/* plain text */
 	const char			*category;	/* "session"; or NULL */
-	const char			*scope;		/* least scope to run it */
+	const char			*scope;		/* least one */
 	const struct chela_command_arg	*args;
 	uint32_t			 n_args;
 	uint32_t			 arg_size;	/* stride of args */
@@ -78,10 +78,8 @@ struct chela_command {
 	 * args is the text after the name, trimmed, never NULL. Copies what it
 	 * keeps. After a negative return done is not called.
 	 */
-	int				(*run)(const struct chela_command_run *who,
-					    const char *args,
-					    chela_command_done_fn *done,
-					    void *arg);
+	int	(*run)(const struct chela_command_run *who, const char *args,
+		    chela_command_done_fn *done, void *arg);
 };
 
 struct chela_commands_1 {
