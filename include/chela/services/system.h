@@ -27,6 +27,8 @@ struct chela_system_1 {
 	/* The same as take_events() without taking. */
 	int	(*peek_events)(const char *session_key,
 		    struct json_object **ret_events);
+	/* All that wait: gives [{sessionKey, ts, text}], or NULL: no memory. */
+	struct json_object *(*all_events)(void);
 };
 
 #endif
