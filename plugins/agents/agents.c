@@ -36,21 +36,18 @@ static const struct chela_method methods[] = {
 		.name = "agents.create",
 		.handler = agents_create,
 		.roles = CHELA_ROLE_OPERATOR,
-		.flags = CHELA_METHOD_WRITE,
 		.scope = "admin",
 	},
 	{
 		.name = "agents.update",
 		.handler = agents_update,
 		.roles = CHELA_ROLE_OPERATOR,
-		.flags = CHELA_METHOD_WRITE,
 		.scope = "admin",
 	},
 	{
 		.name = "agents.delete",
 		.handler = agents_delete,
 		.roles = CHELA_ROLE_OPERATOR,
-		.flags = CHELA_METHOD_WRITE,
 		.scope = "admin",
 	},
 	{

@@ -14,6 +14,9 @@
 #define ID_MAX			256	/* bytes of any id from outside */
 #define TEXT_MAX		(64u * 1024)	/* of one inbound message */
 #define SEEN_MAX		4096	/* message ids for duplicates */
+#define SEEN_STORED		500	/* of them, across a restart */
+#define SEEN_KEY		"seen"
+#define SEEN_STORE_US		UINT64_C(200000)
 #define WAITING_MAX		1000	/* inbound messages, all chats */
 #define CHAT_WAITING_MAX	50	/* of one chat */
 #define PAIRING_PENDING_MAX	3	/* of one account */

@@ -6,6 +6,7 @@
 #include "channels.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,15 +38,12 @@ struct chat {
 	char			 run_id[CHELA_RUN_ID_MAX + 1];
 };
 
-struct seen {
-	uint64_t	 hash;
-	char		*id;
-};
-
 static struct {
 	struct chat			*chats;
-	struct seen			 seen[SEEN_MAX];
+	struct chela_timer		*timer;
+	uint64_t			 seen[SEEN_MAX];
 	uint32_t			 seen_at;
+	int				 seen_dirty;
 	uint32_t			 waiting;
 	const struct chela_agent_1	*runs;		/* that we watch */
 	int				 stopping;
@@ -63,37 +61,86 @@ hash_of(const char *text)
 	return (h);
 }
 
-static void
-seen_text(const struct chela_inbound *in, char *ret, size_t size)
+static uint64_t
+seen_hash(const struct chela_inbound *in)
 {
-	(void)snprintf(ret, size, "%s\x1f%s\x1f%s\x1f%s", in->channel,
+	char	text[4 * ID_MAX + 4];
+
+	(void)snprintf(text, sizeof text, "%s\x1f%s\x1f%s\x1f%s", in->channel,
 	    in->account_id, in->chat_id, in->message_id);
+	return (hash_of(text) | 1);	/* 0 is an empty place */
 }
 
 static int
-seen_before(const char *id)
+seen_before(uint64_t hash)
 {
-	uint64_t	 h = hash_of(id);
-	uint32_t	 i;
+	uint32_t	i;
 
-	for (i = 0; i < SEEN_MAX && inbound.seen[i].id != NULL; i++) {
-		if (inbound.seen[i].hash == h &&
-		    strcmp(inbound.seen[i].id, id) == 0)
+	for (i = 0; i < SEEN_MAX; i++) {
+		if (inbound.seen[i] == hash)
 			return (1);
 	}
 	return (0);
 }
 
+/*
+ * The newest are stored a moment later: what is delivered again because this
+ * process ended is not answered twice. One write serves a burst.
+ */
+static void
+seen_store(struct chela_ctx *ctx, void *arg)
+{
+	struct json_object	*val = json_object_new_object();
+	struct json_object	*list = json_object_new_array();
+	uint32_t		 i, at;
+	char			 text[17];
+
+	(void)arg;
+	for (i = 0; i < SEEN_STORED; i++) {
+		at = (inbound.seen_at + SEEN_MAX - SEEN_STORED + i) % SEEN_MAX;
+		if (inbound.seen[at] == 0)
+			continue;
+		(void)snprintf(text, sizeof text, "%016" PRIx64,
+		    inbound.seen[at]);
+		(void)json_object_array_add(list, json_object_new_string(text));
+	}
+	(void)json_object_object_add(val, "ids", list);
+	(void)channels.host->kv_put(ctx, SEEN_KEY, val, CHELA_ANY_REV, NULL,
+	    NULL);
+	inbound.seen_dirty = 0;
+}
+
+static void
+seen_load(void)
+{
+	struct json_object	*val = NULL, *list;
+	size_t			 i, n;
+
+	if (channels.host->kv_get(channels.ctx, SEEN_KEY, &val, NULL) < 0)
+		return;
+	list = obj_get(val, "ids");
+	n = json_object_is_type(list, json_type_array) ?
+	    json_object_array_length(list) : 0;
+	for (i = 0; i < n && i < SEEN_STORED; i++) {
+		const char *text = json_object_get_string(
+		    json_object_array_get_idx(list, i));
+
+		inbound.seen[inbound.seen_at++] = text == NULL ? 0 :
+		    strtoull(text, NULL, 16);
+	}
+	json_object_put(val);
+}
+
 /* The oldest is forgotten. */
 static void
-seen_add(const char *id)
+seen_add(uint64_t hash)
 {
-	struct seen	*s = &inbound.seen[inbound.seen_at];
-
-	free(s->id);
-	s->id = strdup(id);
-	s->hash = hash_of(id);
+	inbound.seen[inbound.seen_at] = hash;
 	inbound.seen_at = (inbound.seen_at + 1) % SEEN_MAX;
+	if (inbound.seen_dirty || inbound.timer == NULL)
+		return;
+	inbound.seen_dirty = 1;
+	(void)channels.host->timer_set(inbound.timer, SEEN_STORE_US);
 }
 
 static int
@@ -573,12 +620,12 @@ inbound_take(const struct chela_inbound *in)
 {
 	const struct chela_channel_1	*ch;
 	struct account			*a;
-	char				 id[4 * ID_MAX + 4];
+	uint64_t			 id;
 	int				 r;
 
 	if (!inbound_ok(in) || channel_find(in->channel, &ch) < 0)
 		return (-EINVAL);
-	seen_text(in, id, sizeof id);
+	id = seen_hash(in);
 	if (seen_before(id))
 		return (0);
 	a = account_get(in->channel, in->account_id);
@@ -602,22 +649,23 @@ void
 inbound_start(void)
 {
 	memset(&inbound, 0, sizeof inbound);
+	seen_load();
+	inbound.timer = channels.host->timer_new(channels.ctx, seen_store,
+	    NULL);
 }
 
 void
 inbound_stop(void)
 {
-	uint32_t	i;
-
 	inbound.stopping = 1;
+	if (inbound.seen_dirty)
+		seen_store(channels.ctx, NULL);
+	channels.host->timer_free(inbound.timer);
+	inbound.timer = NULL;
 	if (inbound.runs != NULL &&
 	    service(CHELA_AGENT_SERVICE) == inbound.runs)
 		inbound.runs->unwatch(&watcher, NULL);
 	inbound.runs = NULL;
 	while (inbound.chats != NULL)
 		chat_free(inbound.chats);
-	for (i = 0; i < SEEN_MAX; i++) {
-		free(inbound.seen[i].id);
-		inbound.seen[i].id = NULL;
-	}
 }

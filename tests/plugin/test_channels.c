@@ -434,6 +434,11 @@ once_and_in_order(void)
 	CU_ASSERT_STRING_EQUAL(line.sent[1],
 	    "bob|The agent could not answer.");
 	CU_ASSERT_EQUAL(take(f, "ann", "2", "two"), 0);
+	/* Neither after a restart. */
+	CU_ASSERT_EQUAL(fake_restart(f), 0);
+	CU_ASSERT_EQUAL(take(f, "ann", "2", "two"), 0);
+	CU_ASSERT_EQUAL(take(f, "bob", "1", "other"), 0);
+	CU_ASSERT_EQUAL(take(f, "bob", "2", "other"), 1);
 	fake_free(f);
 }
 
