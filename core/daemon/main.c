@@ -483,11 +483,13 @@ daemon_close(struct daemon *d)
 {
 	if (d->host != NULL)
 		host_stop(d->host);
-	d->net = net_free(d->net);
 	if (d->live != NULL)
 		conf_live_forget(d->live, d);
 	/* What plugins wrote last is committed before they are forgotten. */
 	d->store = store_close(d->store);
+	if (d->host != NULL)
+		host_fini(d->host);
+	d->net = net_free(d->net);
 	d->live = conf_live_close(d->live);
 	d->signal_watch = loop_watch_free(d->signal_watch);
 	d->drain_timer = loop_timer_free(d->drain_timer);

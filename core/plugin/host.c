@@ -313,7 +313,22 @@ host_stop(struct host *h)
 		prev = l->prev;
 		if (ctx->state == PLUGIN_ACTIVE ||
 		    ctx->state == PLUGIN_DRAINING)
-			plugin_down(ctx);
+			plugin_stop(ctx);
+	}
+}
+
+void
+host_fini(struct host *h)
+{
+	struct list	*l, *prev;
+
+	h->env.store = NULL;
+	for (l = h->plugins.prev; l != &h->plugins; l = prev) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		prev = l->prev;
+		if (ctx->is_inited)
+			plugin_fini(ctx);
 	}
 }
 

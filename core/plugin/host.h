@@ -60,7 +60,12 @@ void		 host_set_conf(struct host *h, struct conf *conf);
  * names it.
  */
 int		 host_start(struct host *h, struct buf *why);
-void		 host_stop(struct host *h);	/* all, in reverse order */
+/*
+ * The end, in two steps, each in reverse order. Between them the store is closed:
+ * it calls what still waits for it, and plugins that were stopped get that.
+ */
+void		 host_stop(struct host *h);
+void		 host_fini(struct host *h);
 /* Tells all plugins the new configuration: all take it or none. */
 int		 host_reload(struct host *h, struct conf *conf, struct buf *why);
 /*

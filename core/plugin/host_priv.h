@@ -149,6 +149,8 @@ int	 schemas_summary(const struct chela_ctx *ctx, struct map *ret_texts);
 /* lifecycle.c */
 int	 plugin_up(struct chela_ctx *ctx, struct buf *why);
 void	 plugin_leave_tables(struct chela_ctx *ctx);
+void	 plugin_stop(struct chela_ctx *ctx);
+void	 plugin_fini(struct chela_ctx *ctx);
 void	 plugin_down(struct chela_ctx *ctx);
 void	 host_sort(struct host *h);
 const struct chela_dep *ctx_dep(const struct chela_ctx *ctx, uint32_t i);

@@ -34,7 +34,8 @@ waiter_new(struct chela_ctx *ctx, void *arg)
 {
 	struct waiter	*w;
 
-	w = calloc(1, sizeof *w);
+	/* At the end the store goes before the plugins. */
+	w = ctx->host->env.store == NULL ? NULL : calloc(1, sizeof *w);
 	if (w != NULL) {
 		w->ctx = ctx;
 		w->generation = ctx->generation;
@@ -111,6 +112,8 @@ host_kv_get(struct chela_ctx *ctx, const char *key,
 	uint64_t	 rev;
 	int		 r;
 
+	if (ctx->host->env.store == NULL)
+		return (-ESHUTDOWN);
 	r = store_get(ctx->host->env.store, ctx->name, key, &text, &len, &rev);
 	if (r < 0)
 		return (r);
@@ -148,6 +151,8 @@ host_kv_each(struct chela_ctx *ctx, const char *prefix,
 {
 	struct each	 e = { cb, arg };
 
+	if (ctx->host->env.store == NULL)
+		return (-ESHUTDOWN);
 	return (store_each(ctx->host->env.store, ctx->name, prefix, on_each,
 	    &e));
 }

@@ -251,14 +251,26 @@ fail:
 }
 
 void
-plugin_down(struct chela_ctx *ctx)
+plugin_stop(struct chela_ctx *ctx)
 {
 	plugin_leave_tables(ctx);
 	plugin_call_void(ctx, "stop", ctx->desc->stop);
 	ctx->state = PLUGIN_READY;
+}
+
+void
+plugin_fini(struct chela_ctx *ctx)
+{
 	plugin_call_void(ctx, "fini", ctx->desc->fini);
 	plugin_drop(ctx);
 	ctx->host->generation++;
+}
+
+void
+plugin_down(struct chela_ctx *ctx)
+{
+	plugin_stop(ctx);
+	plugin_fini(ctx);
 }
 
 /* Depth first; a plugin comes after what it depends on. */

@@ -450,9 +450,8 @@ plugins_uninstall(struct chela_ctx *ctx, struct chela_req *req,
 	if (core->find(id, &info) < 0)
 		return (host->req_fail(req, "INVALID_REQUEST",
 		    "plugin not installed: %s", id));
-	return (host->req_fail(req, "INVALID_REQUEST", "plugin '%s' is a file of "
-	    "the system, %s; remove it there, or disable it instead", id,
-	    info.path));
+	return (host->req_fail(req, "INVALID_REQUEST",
+	    "bundled plugin cannot be uninstalled: %s; disable it instead", id));
 }
 
 static int

@@ -24,8 +24,15 @@ export function validator(name) {
 	return compiled.get(name);
 }
 
-const differences = JSON.parse(fs.readFileSync(
-	new URL("differences.json", import.meta.url), "utf8")).differences;
+const known = JSON.parse(fs.readFileSync(
+	new URL("differences.json", import.meta.url), "utf8"));
+const differences = known.differences;
+
+// Members of a method's parameters that we refuse on purpose.
+export function refusedMembers(method) {
+	return known.params[method]?.members ?? [];
+}
+
 export const usedDifferences = new Set();
 
 // Errors of value against a definition that no known difference explains.

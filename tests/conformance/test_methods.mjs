@@ -142,9 +142,12 @@ await answers("config.set", { baseHash: again?.hash, raw: again?.raw }, (r) => {
 const third = await answers("config.get", {}, () => {}, "after set");
 await answers("config.apply", { baseHash: third?.hash, raw: third?.raw },
 	(r) => assert.equal(r.ok, true));
-await refuses("config.set", { raw: '{"nosuchkey":1}',
+await refuses("config.patch", { raw: '{"nosuchkey":1}',
 	baseHash: (await op.call("config.get", {})).hash }, "INVALID_REQUEST",
 	/^invalid config/, "unknown key");
+await refuses("config.set", { raw: '{"meta":{}}',
+	baseHash: (await op.call("config.get", {})).hash }, "INVALID_REQUEST",
+	/would drop most of the configuration/, "by accident");
 
 /* --- plugins, commands, models */
 
@@ -174,7 +177,7 @@ await refuses("plugins.uninstall", { pluginId: "chat" }, "INVALID_REQUEST",
 	/^bundled plugin cannot be uninstalled: chat/);
 await refuses("plugins.sessionAction", { pluginId: "p", actionId: "a" },
 	"UNAVAILABLE", /^unknown plugin session action: p\/a/);
-await answers("plugins.catalog.browse", {}, (r) => assert.equal(typeof r, "object"));
+await refuses("plugins.catalog.browse", {}, "UNAVAILABLE", /no registry/);
 await answers("commands.list", {}, (r) =>
 	assert.ok(r.commands.some((c) => c.name === "help")));
 await refuses("commands.list", { agentId: "nobody" }, "INVALID_REQUEST",

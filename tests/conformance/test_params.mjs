@@ -3,7 +3,7 @@
 // its valid objects are accepted, and each way to break one is refused.
 import fs from "node:fs";
 import { Gateway, ModelServer, assert, check, finish, operator } from "./lib.mjs";
-import { sample, schema, validator, wrongValue } from "./official.mjs";
+import { refusedMembers, sample, schema, validator, wrongValue } from "./official.mjs";
 
 const methods = JSON.parse(fs.readFileSync(
 	new URL("methods.json", import.meta.url), "utf8"));
@@ -33,7 +33,20 @@ for (const { method, params: name } of methods) {
 		continue;
 	const def = schema.definitions[name];
 	const valid = validator(name);
-	const variants = def.anyOf ?? def.oneOf ?? [def];
+	const refusedHere = refusedMembers(method);
+	const variants = (def.anyOf ?? def.oneOf ?? [def]).map((v) => ({ ...v,
+		properties: Object.fromEntries(Object.entries(v.properties ?? {})
+			.filter(([k]) => !refusedHere.includes(k))) }));
+	if (refusedHere.length > 0) {
+		await check(`AB-024 ${method}: members of differences.json are refused`, async () => {
+			for (const k of refusedHere) {
+				const s = { ...sample(def, false),
+					[k]: sample(def.properties[k], true, k) };
+				assert.match(await refused(method, s) ?? "accepted",
+					new RegExp(`unexpected property '${k}'`));
+			}
+		});
+	}
 	await check(`AB-024 ${method}: valid ${name} accepted`, async () => {
 		let n = 0;
 		for (const v of variants) {
