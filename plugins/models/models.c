@@ -21,6 +21,27 @@ models_init(struct chela_ctx *ctx, const struct chela_host *host)
 	return (host->svc_export(ctx, CHELA_MODELS_SERVICE, &models_service));
 }
 
+/* Once the drivers are there: a provider without models is asked for its own. */
+static void
+models_first(struct chela_ctx *ctx, void *arg)
+{
+	struct json_object	*refs = agent_refs(NULL);
+	struct provider		 one[1];
+
+	(void)ctx;
+	(void)arg;
+	if (refs != NULL && json_object_array_length(refs) == 0 &&
+	    providers_get(one, 1) > 0)
+		(void)catalogue_refresh(0);
+	json_object_put(refs);
+}
+
+static int
+models_start(struct chela_ctx *ctx)
+{
+	return (models.host->post(ctx, models_first, NULL));
+}
+
 /* What was learnt of an endpoint need not hold for the new configuration. */
 static int
 models_reload(struct chela_ctx *ctx, struct json_object *conf)
@@ -89,6 +110,7 @@ CHELA_PLUGIN = {
 	CHELA_METHODS(methods),
 	CHELA_DEPS(deps),
 	.init = models_init,
+	.start = models_start,
 	.reload = models_reload,
 	.stop = models_stop,
 	.fini = models_fini,

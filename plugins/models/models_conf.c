@@ -336,7 +336,10 @@ refs_add(struct json_object *refs, struct json_object *model)
 	}
 }
 
-/* The first model that a provider offers, or NULL; lent. */
+/*
+ * The first model that a provider offers, or NULL; lent. What a vendor lists first
+ * is of no meaning; an own server's first model is usually its only one.
+ */
 static const char *
 provider_first_model(const struct provider *p)
 {
@@ -349,7 +352,7 @@ provider_first_model(const struct provider *p)
 		id = obj_str(json_object_array_get_idx(list, 0), "id");
 	if (id != NULL)
 		return (id);
-	cat = catalogue_get(p->id);
+	cat = obj_str(p->conf, "baseUrl") != NULL ? catalogue_get(p->id) : NULL;
 	if (cat != NULL && cat->models != NULL &&
 	    json_object_array_length(cat->models) > 0)
 		id = obj_str(json_object_array_get_idx(cat->models, 0), "id");
@@ -570,10 +573,13 @@ models_resolve(const char *ref, const char *agent_id,
 	json_object_put(refs);
 	if (n > 0)
 		return (resolve_fail(first_r, ret_why, "%s", first));
-	if (providers_get(all, 1) > 0)
+	if (providers_get(all, 1) > 0) {
+		/* An own server may tell what it has: the next call knows. */
+		(void)catalogue_refresh(0);
 		return (resolve_fail(-ENOENT, ret_why,
 		    "no model is chosen: set agents.defaults.model.primary to \"%.100s/<model>\"",
 		    all[0].id));
+	}
 	return (resolve_ref(BUILTIN_PROVIDER "/" BUILTIN_MODEL, ret, ret_why));
 }
 

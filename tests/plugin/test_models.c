@@ -231,6 +231,32 @@ environment(void)
 	(void)unsetenv("OPENAI_MODEL");
 }
 
+/* An own server tells its model; a vendor's list is no choice. */
+static void
+model_of_the_server(void)
+{
+	struct fake	*f = begin("{\"models\":{\"providers\":{\"alpha\":{"
+			    "\"baseUrl\":\"http://127.0.0.1:2/v1\"}}}}");
+	char		 text[600];
+
+	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
+	fake_settle(f);
+	CU_ASSERT_EQUAL(drv.n_lists, 1);
+	CU_ASSERT_EQUAL(resolve(f, NULL, NULL, text, sizeof text), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "no model is chosen"));
+	CU_ASSERT_EQUAL(drv.n_lists, 1);
+	drv_list_answer(0, "[{\"id\":\"own\"}]");
+	CU_ASSERT_EQUAL(resolve(f, NULL, NULL, text, sizeof text), 0);
+	CU_ASSERT_STRING_EQUAL(text, "alpha own");
+	fake_free(f);
+	f = begin("{\"models\":{\"providers\":{\"openai\":{\"apiKey\":\"k\"}}}}");
+	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
+	fake_settle(f);
+	drv_list_answer(0, "[{\"id\":\"first\"}]");
+	CU_ASSERT_EQUAL(resolve(f, NULL, NULL, text, sizeof text), -ENOENT);
+	fake_free(f);
+}
+
 static void
 rows_have_no_secrets(void)
 {
@@ -285,7 +311,8 @@ fetch_is_shared(void)
 	fake_free(f);
 
 	f = begin("{\"models\":{\"providers\":{\"alpha\":{\"baseUrl\":"
-	    "\"http://127.0.0.1:2/v1\"}}}}");
+	    "\"http://127.0.0.1:2/v1\"}}},\"agents\":{\"defaults\":{"
+	    "\"model\":\"alpha/x\"}}}");
 	fake_clock(f, 1000000);
 	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
 	one = fake_send(f, NULL, "models.list", "{}");
@@ -430,6 +457,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(nothing_configured),
 	CU_CASE(references),
 	CU_CASE(environment),
+	CU_CASE(model_of_the_server),
 	CU_CASE(rows_have_no_secrets),
 	CU_CASE(fetch_is_shared),
 	CU_CASE(list_refuses),
