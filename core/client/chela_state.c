@@ -114,7 +114,7 @@ print_status(struct app *a, struct json_object *s)
 	struct json_object	*mem = json_get_obj(s, "processMemory");
 	struct json_object	*snap = json_get_obj(hello, "snapshot");
 	int64_t			 up = json_get_int(snap, "uptimeMs", -1);
-	int64_t			 rss = json_get_int(mem, "rss", -1);
+	int64_t			 rss = json_get_int(mem, "rssBytes", -1);
 
 	out_pair("gateway", "%s", a->url);
 	out_pair("version", "%s", text_of(s, "runtimeVersion"));
@@ -126,6 +126,9 @@ print_status(struct app *a, struct json_object *s)
 		    up / 1000 % 60);
 	if (rss >= 0)
 		out_pair("memory", "%.1f MiB", (double)rss / 1048576.0);
+	if (json_has(s, "connections"))
+		out_pair("connections", "%" PRId64, json_get_int(s,
+		    "connections", 0));
 	out_pair("sessions", "%" PRId64, json_get_int(sessions, "count", 0));
 	if (*text_of(defaults, "model") != '\0')
 		out_pair("model", "%s", text_of(defaults, "model"));
