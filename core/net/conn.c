@@ -114,6 +114,7 @@ void
 conn_free(struct conn *c)
 {
 	list_remove(&c->link);
+	c->net->held -= c->ws_held;
 	ws_fini(&c->ws);
 	free(c);
 }
@@ -319,6 +320,22 @@ conn_on_peer_close(struct conn *c, uint16_t code)
 	conn_dirty(c);
 }
 
+/*
+ * Messages in pieces are bounded for all connections together too: a hundred peers
+ * with 25 MiB each are not what the machine is for.
+ */
+static void
+conn_count_held(struct conn *c)
+{
+	struct net	*n = c->net;
+	size_t		 now = ws_held(&c->ws);
+
+	n->held = n->held - c->ws_held + now;
+	c->ws_held = (uint32_t)now;
+	if (unlikely(n->held > n->lim.held_max) && c->state == CONN_OPEN)
+		conn_close(c, 1013, "the server is busy");
+}
+
 /* Hands bytes to the WebSocket parser and its events on. */
 static void
 conn_feed(struct conn *c, char *bytes, size_t len)
@@ -369,6 +386,7 @@ conn_feed(struct conn *c, char *bytes, size_t len)
 		}
 	} while (c->state != CONN_DEAD && ev.what != WS_MORE);
 	c->is_in_feed = false;
+	conn_count_held(c);
 	if (len > 0 && c->state == CONN_OPEN &&
 	    buf_add(&c->held, bytes, len) < 0)
 		conn_kill(c);

@@ -36,6 +36,7 @@ net_limits_default(struct net_limits *lim)
 		.message_max = MIB(25),
 		.out_max = MIB(50),
 		.out_pause = KIB(256),
+		.held_max = MIB(256),
 	};
 }
 

@@ -27,6 +27,7 @@ struct net_limits {
 	size_t		message_max;		/* bytes, after it */
 	size_t		out_max;		/* queued bytes: slow consumer */
 	size_t		out_pause;		/* queued bytes: stop reading */
+	size_t		held_max;	/* bytes of messages in pieces, all */
 };
 
 /* What a WebSocket upgrade looked like; lent during on_open(). */

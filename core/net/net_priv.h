@@ -50,6 +50,7 @@ struct conn {
 	struct event		 ev_read;
 	struct event		 ev_write;
 	struct ws		 ws;
+	uint32_t		 ws_held;	/* as counted in net.held */
 	struct out		 out;
 	struct buf		 held;		/* read, not yet handed out */
 	char			 remote[46];	/* INET6_ADDRSTRLEN */
@@ -89,6 +90,7 @@ struct net {
 	bool			 is_accepting;
 	int			 spare_fd;	/* given up to refuse at the limit */
 	char			*read_buf;
+	size_t			 held;		/* bytes that all ws hold */
 };
 
 int	 conn_open(struct net *n, int fd, const char *remote, bool is_loopback,

@@ -26,6 +26,7 @@
 /* A call whose params a worker parses and checks. */
 struct large_call {
 	struct chela_req	*req;
+	struct peer		*peer;		/* counted */
 	char			*text;		/* of the frame */
 	const char		*params;	/* in text */
 	size_t			 len;
@@ -567,10 +568,9 @@ large_parsed(void *arg)
 {
 	struct large_call	*lc = arg;
 	struct chela_req	*req = lc->req;
-	struct peer		*p = req->peer;
+	struct peer		*p = lc->peer;
 
-	if (p != NULL) {
-		(void)peer_ref(p);
+	if (req->peer != NULL) {
 		if (req->ctx->state != PLUGIN_ACTIVE)
 			req_fail_text(req, "UNAVAILABLE", "plugin '%s' was "
 			    "disabled", req->ctx->name);
@@ -582,10 +582,9 @@ large_parsed(void *arg)
 			    lc->rep.text);
 		else
 			req_run(req);
-		proto_large_done(p, lc->text);
-		(void)peer_unref(p);
-	} else
-		free(lc->text);
+	}
+	proto_large_done(p, lc->text);
+	(void)peer_unref(p);
 	(void)req_unref(req);
 	free(lc);
 }
@@ -600,16 +599,17 @@ call_large(struct chela_req *req, struct peer *p, const struct proto_call *c)
 		return (-ENOMEM);
 	req->is_large = true;
 	lc->req = host_req_ref(req);
+	lc->peer = peer_ref(p);
 	lc->text = c->large;
 	lc->params = c->params;
 	lc->len = c->params_len;
 	if (loop_work(req->ctx->host->env.loop, large_parse, large_parsed,
 	    lc) < 0) {
 		(void)req_unref(req);
+		(void)peer_unref(p);
 		free(lc);
 		return (-EAGAIN);
 	}
-	(void)p;
 	return (0);
 }
 

@@ -57,6 +57,7 @@ struct peer {
 	uint32_t		 n_reqs;	/* unanswered */
 	uint16_t		 n_role_refused; /* in a row */
 	uint16_t		 n_bad_frames;
+	uint32_t		 large_len;	/* of the frame being read */
 	uint64_t		 seq;		/* of the last event */
 	uint64_t		 since_ms;
 	struct list		 link;		/* in proto's open list */

@@ -16,6 +16,7 @@
 
 /* A frame that a worker scans. */
 struct large {
+	struct list		 link;		/* in proto.larges while it waits */
 	struct peer		*peer;		/* counted */
 	char			*text;
 	size_t			 len;
@@ -40,6 +41,7 @@ proto_new(struct loop *l, const struct proto_hooks *hooks,
 	p->version = strdup(version);
 	p->boot_id = strdup(boot_id);
 	list_init(&p->peers);
+	list_init(&p->larges);
 	if (p->version == NULL || p->boot_id == NULL)
 		return (proto_free(p));
 	return (p);
@@ -387,11 +389,35 @@ large_scanned(void *arg)
 	free(lg);
 }
 
+/* What one such frame may become is bounded; so is how many there are at once. */
 static void
-proto_large(struct peer *p, char *data, size_t len)
+proto_next_large(struct proto *proto)
 {
 	struct large	*lg;
 
+	while (proto->n_larges < PROTO_LARGE_ACTIVE &&
+	    (lg = list_first(&proto->larges, struct large, link)) != NULL) {
+		list_remove(&lg->link);
+		proto->n_larges++;
+		if (loop_work(proto->loop, large_scan, large_scanned, lg) < 0) {
+			if (lg->peer->conn != NULL)
+				conn_close(lg->peer->conn, 1013,
+				    "the server is busy");
+			proto_large_done(lg->peer, lg->text);
+			(void)peer_unref(lg->peer);
+			free(lg);
+		}
+	}
+}
+
+static void
+proto_large(struct peer *p, char *data, size_t len)
+{
+	struct proto	*proto = p->proto;
+	struct large	*lg = NULL;
+
+	if (proto->large_bytes + len > PROTO_LARGE_BYTES)
+		goto fail;
 	lg = malloc(sizeof *lg);
 	if (lg == NULL)
 		goto fail;
@@ -400,14 +426,14 @@ proto_large(struct peer *p, char *data, size_t len)
 		goto fail;
 	lg->len = len;
 	lg->peer = peer_ref(p);
+	list_init(&lg->link);
 	proto_limits(p, len, &lg->lim);
 	p->is_busy = true;
+	p->large_len = (uint32_t)len;
+	proto->large_bytes += len;
 	conn_pause(p->conn);
-	if (loop_work(p->proto->loop, large_scan, large_scanned, lg) < 0) {
-		proto_large_done(p, lg->text);
-		(void)peer_unref(p);
-		goto fail;
-	}
+	list_append(&proto->larges, &lg->link);
+	proto_next_large(proto);
 	return;
 fail:
 	free(lg);
@@ -422,6 +448,12 @@ text_free(void *arg)
 	(void)malloc_trim(0);
 }
 
+static void
+proto_on_large_free(void *arg)
+{
+	proto_next_large(arg);
+}
+
 void
 proto_large_done(struct peer *p, char *text)
 {
@@ -429,8 +461,11 @@ proto_large_done(struct peer *p, char *text)
 	if (loop_work(p->proto->loop, text_free, NULL, text) < 0)
 		free(text);
 	p->is_busy = false;
+	p->proto->n_larges--;
+	p->proto->large_bytes -= p->large_len;
 	if (p->conn != NULL)
 		conn_resume(p->conn);
+	(void)loop_defer(p->proto->loop, proto_on_large_free, p->proto);
 }
 
 static void

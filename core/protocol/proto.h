@@ -17,6 +17,8 @@ struct loop;
 struct schema;
 
 #define PROTO_LARGE		KIB(128) /* frames above are read by a worker */
+#define PROTO_LARGE_ACTIVE	2	/* of these at a time; others wait */
+#define PROTO_LARGE_BYTES	MIB(256) /* of all that wait or are read */
 #define PROTO_DEPTH_MAX		64	/* nesting of a frame */
 /*
  * What a frame may cost as json-c values: PROTO_HEAP_BASE and so many times its

@@ -18,6 +18,9 @@ struct proto {
 	uint32_t		 n_peers;
 	struct buf		 out;		/* scratch for one frame */
 	struct buf		 name;		/* scratch for a decoded name */
+	struct list		 larges;	/* frames that wait for a worker */
+	uint32_t		 n_larges;	/* being read */
+	size_t			 large_bytes;	/* of both */
 };
 
 struct peer *peer_new(struct proto *p, struct conn *c) must_use;
