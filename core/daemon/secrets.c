@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
@@ -61,7 +62,7 @@ make_token(struct daemon *d, struct secret *s)
 	path = file_join(d->state_dir, DAEMON_TOKEN_FILE);
 	if (path == NULL)
 		return (-ENOMEM);
-	r = set_secret_file(s, path);
+	r = access(path, F_OK) < 0 ? -errno : set_secret_file(s, path);
 	if (r == -ENOENT) {
 		r = secret_random(token);
 		if (r == 0) {

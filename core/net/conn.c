@@ -135,6 +135,13 @@ conn_on_ping_due(struct conn *c)
 	static const unsigned char	 ping[2] = { 0x89, 0 };
 	size_t				 queued = c->out.len;
 
+	/* A message that never ends (AB-006); looked at once a ping. */
+	if (c->message_us != 0 &&
+	    clock_now_us() - c->message_us > c->net->lim.message_us) {
+		c->net->stats.timeouts++;
+		conn_close(c, 1008, "message took too long");
+		return;
+	}
 	/* Unanswered, or the last one has not even been sent. */
 	if (c->is_ping_due) {
 		c->net->stats.timeouts++;
@@ -332,6 +339,10 @@ conn_count_held(struct conn *c)
 
 	n->held = n->held - c->ws_held + now;
 	c->ws_held = (uint32_t)now;
+	if (!ws_is_busy(&c->ws))
+		c->message_us = 0;
+	else if (c->message_us == 0)
+		c->message_us = clock_now_us();
 	if (unlikely(n->held > n->lim.held_max) && c->state == CONN_OPEN)
 		conn_close(c, 1013, "the server is busy");
 }

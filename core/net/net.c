@@ -31,6 +31,7 @@ net_limits_default(struct net_limits *lim)
 		.conns_max = 16384,
 		.handshake_us = SEC_US(15),
 		.ping_us = SEC_US(25),
+		.message_us = SEC_US(120),
 		.close_grace_us = SEC_US(1),
 		.message_first = KIB(64),
 		.message_max = MIB(25),

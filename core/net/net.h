@@ -22,6 +22,7 @@ struct net_limits {
 	uint32_t	conns_max;		/* open sockets, all states */
 	uint64_t	handshake_us;		/* accept to authenticated */
 	uint64_t	ping_us;		/* between pings, and for a pong */
+	uint64_t	message_us;	/* from the first byte to the last one */
 	uint64_t	close_grace_us;		/* from our close frame to the end */
 	size_t		message_first;		/* bytes, before authentication */
 	size_t		message_max;		/* bytes, after it */

@@ -47,6 +47,7 @@ struct conn {
 	bool			 is_ping_due;	/* a ping is unanswered */
 	uint16_t		 n_paused;
 	uint64_t		 deadline;	/* of the list it is in */
+	uint64_t		 message_us;	/* when a message began, or 0 */
 	struct event		 ev_read;
 	struct event		 ev_write;
 	struct ws		 ws;

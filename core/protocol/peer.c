@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/uuid.h"
 #include "core/net/net.h"
+#include "core/protocol/dialect.h"
 #include "core/protocol/proto_priv.h"
 
 struct peer *
@@ -91,6 +92,9 @@ peer_is_tracked(const struct peer *p)
 
 	if (p->info == NULL)
 		return (false);
+	/* The native mode is a role: who wants to be seen there says so. */
+	if (p->dialect == &dialect_native && p->role == ROLE_OPERATOR)
+		return (peer_has_cap(p, "presence"));
 	for (i = 0; i < ARRAY_LEN(hidden); i++) {
 		if (strcmp(p->info->client_mode, hidden[i]) == 0)
 			return (false);
