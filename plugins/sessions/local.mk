@@ -16,6 +16,7 @@ plugins_sessions_sessions_la_SOURCES = plugins/sessions/sessions.c \
 	plugins/sessions/sessions_row.c \
 	plugins/sessions/sessions_run.c \
 	plugins/sessions/sessions_send.c \
+	plugins/sessions/sessions_series.c \
 	plugins/sessions/sessions_usage.c \
 	plugins/sessions/sessions_util.c \
 	plugins/sessions/sessions_watch.c

@@ -60,8 +60,8 @@ svc_each(const char *agent_id,
 	struct sess			*s, *older;
 	int				 r = 0;
 
-	for (s = sessions.newest; s != NULL && r == 0; s = older) {
-		older = s->older;
+	for (s = sessions.newest[BY_UPDATE]; s != NULL && r == 0; s = older) {
+		older = SESS_OLDER(s);
 		if (agent_id != NULL && strcmp(agent_id, s->agent) != 0)
 			continue;
 		if (svc_info(s->key, &info) == 0)

@@ -7,14 +7,17 @@
 
 #include "sessions_priv.h"
 
-#define FORK_ROWS_MAX	1000u
-#define FORK_BYTES_MAX	8388608u
+#define FORK_ROWS_MAX	1000u	/* copied: the last ones */
+#define FORK_PAGE	50u	/* rows in one turn of the loop */
+#define FORK_PAGE_BYTES	4194304u
 #define CREATE_ID_MAX	64u	/* of an idempotency key in a session key */
 
 struct create {
 	struct chela_req	*req;
 	struct json_object	*params;
 	char			 key[CHELA_SESSION_KEY_MAX + 1];
+	uint64_t		 fork_next;	/* of the parent's rows */
+	uint64_t		 fork_last;
 	bool			 is_new;
 };
 
@@ -210,20 +213,30 @@ create_answer(struct create *c)
 	create_free(c);
 }
 
+static void	fork_next(struct create *c);
+
 static void
-create_forked(int r, uint64_t seq, const char *id, void *arg)
+fork_failed(struct create *c)
+{
+	(void)sessions.host->req_fail(c->req, ERR_GONE,
+	    "the parent's transcript can not be copied");
+	create_free(c);
+}
+
+static void
+fork_stored(int r, uint64_t seq, const char *id, void *arg)
 {
 	(void)seq;
 	(void)id;
 	if (r < 0)
-		sessions.host->log(sessions.ctx, CHELA_LOG_WARNING,
-		    "fork: the copy is not complete");
-	create_answer(arg);
+		fork_failed(arg);
+	else
+		fork_next(arg);
 }
 
-/* The parent's rows go into the new transcript; the last one answers. */
+/* One page of the parent's rows; the last of it reads the next page. */
 static void
-create_fork_read(int r, const struct chela_row *rows, size_t n, void *arg)
+fork_read(int r, const struct chela_row *rows, size_t n, void *arg)
 {
 	struct create	*c = arg;
 	size_t		 i;
@@ -238,15 +251,43 @@ create_fork_read(int r, const struct chela_row *rows, size_t n, void *arg)
 		in.row = json_tokener_parse(rows[i].text);
 		/* Counted in the parent already. */
 		json_object_object_del(in.row, "usage");
-		r = log_append(&in, i + 1 == n ? create_forked : NULL, c);
+		r = log_append(&in, i + 1 == n ? fork_stored : NULL, c);
 	}
-	if (r < 0) {
-		(void)sessions.host->req_fail(c->req, ERR_GONE,
-		    "the parent's transcript can not be copied");
-		create_free(c);
-	} else if (n == 0) {
+	if (r < 0)
+		fork_failed(c);
+	else if (n == 0)
+		fork_next(c);
+}
+
+static void
+fork_next(struct create *c)
+{
+	if (c->fork_next > c->fork_last) {
 		create_answer(c);
+		return;
 	}
+	c->fork_next += FORK_PAGE;
+	if (log_read(get_str(c->params, "parentSessionKey"), c->fork_next,
+	    FORK_PAGE, FORK_PAGE_BYTES, 0, fork_read, c) < 0)
+		fork_failed(c);
+}
+
+/* Copies the parent's last rows. */
+static void
+fork_start(struct create *c)
+{
+	struct sess *s = sess_find(get_str(c->params, "parentSessionKey"));
+
+	if (s == NULL) {
+		fork_failed(c);
+		return;
+	}
+	c->fork_last = s->seq;
+	c->fork_next = s->first;
+	if (c->fork_last >= c->fork_next &&
+	    c->fork_last - c->fork_next >= FORK_ROWS_MAX)
+		c->fork_next = c->fork_last - FORK_ROWS_MAX + 1;
+	fork_next(c);
 }
 
 static void
@@ -263,11 +304,10 @@ create_stored(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 		create_free(c);
 		return;
 	}
-	if (c->is_new && parent != NULL && get_bool(c->params, "fork", false) &&
-	    log_read(parent, 0, FORK_ROWS_MAX, FORK_BYTES_MAX, 0,
-	    create_fork_read, c) >= 0)
-		return;
-	create_answer(c);
+	if (c->is_new && parent != NULL && get_bool(c->params, "fork", false))
+		fork_start(c);
+	else
+		create_answer(c);
 }
 
 static bool

@@ -58,58 +58,90 @@ sess_find_id(const char *id)
 	return (p != NULL ? *p : NULL);
 }
 
+static int
+cmp_label(const void *a, const void *b)
+{
+	return (strcmp(((const struct sess *)a)->label,
+	    ((const struct sess *)b)->label));
+}
+
 struct sess *
 sess_find_label(const char *label)
 {
-	struct sess *s;
+	struct sess	 want, **p;
 
-	for (s = sessions.newest; s != NULL; s = s->older)
-		if (s->label != NULL && strcmp(s->label, label) == 0)
-			return (s);
-	return (NULL);
+	want.label = strdup(label);
+	if (want.label == NULL)
+		return (NULL);
+	p = tfind(&want, &sessions.by_label, cmp_label);
+	free(want.label);
+	return (p != NULL ? *p : NULL);
+}
+
+static uint64_t
+order_value(const struct sess *s, unsigned which)
+{
+	return (which == BY_UPDATE ? s->updated_ms : s->interacted_ms);
 }
 
 static void
-list_remove(struct sess *s)
+order_remove(struct sess *s, unsigned which)
 {
-	if (s->newer != NULL)
-		s->newer->older = s->older;
+	struct order *o = &s->order[which];
+
+	if (o->newer != NULL)
+		o->newer->order[which].older = o->older;
 	else
-		sessions.newest = s->older;
-	if (s->older != NULL)
-		s->older->newer = s->newer;
+		sessions.newest[which] = o->older;
+	if (o->older != NULL)
+		o->older->order[which].newer = o->newer;
 	else
-		sessions.oldest = s->newer;
-	s->newer = s->older = NULL;
+		sessions.oldest[which] = o->newer;
+	o->newer = o->older = NULL;
 }
 
+/* Nearly always the place is one of the two ends. */
 static void
-list_insert(struct sess *s)
+order_insert(struct sess *s, unsigned which)
 {
-	struct sess *at = sessions.newest;
+	struct sess	*at = sessions.newest[which];
+	struct sess	*last = sessions.oldest[which];
+	struct order	*o = &s->order[which];
+	uint64_t	 v = order_value(s, which);
 
-	while (at != NULL && at->updated_ms > s->updated_ms)
-		at = at->older;
-	s->older = at;
-	s->newer = at != NULL ? at->newer : sessions.oldest;
-	if (s->newer != NULL)
-		s->newer->older = s;
+	if (last != NULL && order_value(last, which) > v)
+		at = NULL;
+	while (at != NULL && order_value(at, which) > v)
+		at = at->order[which].older;
+	o->older = at;
+	o->newer = at != NULL ? at->order[which].newer : last;
+	if (o->newer != NULL)
+		o->newer->order[which].older = s;
 	else
-		sessions.newest = s;
+		sessions.newest[which] = s;
 	if (at != NULL)
-		at->newer = s;
+		at->order[which].newer = s;
 	else
-		sessions.oldest = s;
+		sessions.oldest[which] = s;
 }
 
-/* Puts it where its time belongs: nearly always at the top. */
-void
-sess_to_top(struct sess *s)
+/* Puts it where its times belong, if it is not there. */
+static void
+order_fix(struct sess *s)
 {
-	if (s->newer == NULL)
-		return;
-	list_remove(s);
-	list_insert(s);
+	unsigned which;
+
+	for (which = 0; which < 2; which++) {
+		struct order *o = &s->order[which];
+		uint64_t v = order_value(s, which);
+
+		if ((o->newer == NULL ||
+		    order_value(o->newer, which) >= v) &&
+		    (o->older == NULL || order_value(o->older, which) <= v))
+			continue;
+		order_remove(s, which);
+		order_insert(s, which);
+	}
 }
 
 static void
@@ -131,13 +163,45 @@ sess_free(struct sess *s)
 }
 
 void
+sess_unref(struct sess *s)
+{
+	if (--s->refs == 0)
+		sess_free(s);
+}
+
+/* The tree of labels holds the first session that has one. */
+static void
+label_remove(struct sess *s)
+{
+	if (s->label != NULL && sess_find_label(s->label) == s)
+		(void)tdelete(s, &sessions.by_label, cmp_label);
+}
+
+void
 sess_drop(struct sess *s)
 {
-	list_remove(s);
+	order_remove(s, BY_UPDATE);
+	order_remove(s, BY_INTERACTION);
 	(void)tdelete(s, &sessions.by_key, cmp_key);
 	(void)tdelete(s, &sessions.by_id, cmp_id);
+	label_remove(s);
 	sessions.n--;
-	sess_free(s);
+	if (s->n_runs > 0)
+		sessions.n_busy--;
+	s->is_dropped = true;
+	sess_unref(s);
+}
+
+static void
+label_set(struct sess *s, const char *label)
+{
+	if (label != NULL && s->label != NULL && strcmp(label, s->label) == 0)
+		return;
+	label_remove(s);
+	free(s->label);
+	s->label = label != NULL ? strdup(label) : NULL;
+	if (s->label != NULL && !s->is_dropped)
+		(void)tsearch(s, &sessions.by_label, cmp_label);
 }
 
 static void
@@ -182,7 +246,7 @@ sess_read(struct sess *s, struct json_object *entry)
 {
 	struct json_object *store = get_any(entry, "store");
 
-	set_dup(&s->label, get_str(entry, "label"));
+	label_set(s, get_str(entry, "label"));
 	set_dup(&s->title, get_str(store, "title"));
 	set_dup(&s->preview, get_str(store, "preview"));
 	set_dup(&s->spawned_by, get_str(entry, "spawnedBy"));
@@ -217,7 +281,7 @@ sess_new(const char *key, struct json_object *entry)
 	}
 	memcpy(s->id, id, strlen(id) + 1);
 	s->is_main = key_is_main(key);
-	sess_read(s, entry);
+	s->refs = 1;
 	if (tsearch(s, &sessions.by_key, cmp_key) == NULL) {
 		sess_free(s);
 		return (NULL);
@@ -227,6 +291,7 @@ sess_new(const char *key, struct json_object *entry)
 		sess_free(s);
 		return (NULL);
 	}
+	sess_read(s, entry);
 	sessions.n++;
 	return (s);
 }
@@ -288,7 +353,7 @@ entry_put(struct sess *s, struct json_object *entry,
 		return (-EMSGSIZE);
 	}
 	sess_read(s, entry);
-	sess_to_top(s);
+	order_fix(s);
 	(void)snprintf(name, sizeof name, "s/%s", s->key);
 	return (sessions.host->kv_put(sessions.ctx, name, entry, CHELA_ANY_REV,
 	    done, arg));
@@ -338,7 +403,8 @@ entry_ensure(const char *key, struct json_object *fields,
 		json_object_put(entry);
 		goto fail;
 	}
-	list_insert(s);
+	order_insert(s, BY_UPDATE);
+	order_insert(s, BY_INTERACTION);
 	r = entry_put(s, entry, fields, NULL, NULL);
 	if (r < 0) {
 		sess_drop(s);
@@ -407,13 +473,13 @@ load_one(const char *name, struct json_object *entry, uint64_t rev, void *arg)
 }
 
 static int
-cmp_time(const void *a, const void *b)
+cmp_times(const void *a, const void *b, void *arg)
 {
-	const struct sess *x = *(struct sess *const *)a;
-	const struct sess *y = *(struct sess *const *)b;
+	unsigned	which = *(unsigned *)arg;
+	uint64_t	x = order_value(*(struct sess *const *)a, which);
+	uint64_t	y = order_value(*(struct sess *const *)b, which);
 
-	return (x->updated_ms < y->updated_ms ? -1 :
-	    x->updated_ms > y->updated_ms);
+	return (x < y ? -1 : x > y);
 }
 
 int
@@ -421,14 +487,16 @@ index_load(void)
 {
 	struct json_object	*entry;
 	struct load		 l = { 0 };
+	unsigned		 which;
 	size_t			 i;
 	int			 r;
 
 	r = sessions.host->kv_each(sessions.ctx, "s/", load_one, &l);
-	if (l.n > 0)
-		qsort(l.all, l.n, sizeof *l.all, cmp_time);
-	for (i = 0; i < l.n; i++)	/* rising: each goes to the top */
-		list_insert(l.all[i]);
+	for (which = 0; which < 2 && l.n > 0; which++) {
+		qsort_r(l.all, l.n, sizeof *l.all, cmp_times, &which);
+		for (i = 0; i < l.n; i++)	/* rising: each to the top */
+			order_insert(l.all[i], which);
+	}
 	for (i = 0; i < l.n_lost; i++) {
 		if (entry_get(l.lost[i], &entry) < 0)
 			continue;
@@ -443,6 +511,6 @@ index_load(void)
 void
 index_free(void)
 {
-	while (sessions.newest != NULL)
-		sess_drop(sessions.newest);
+	while (sessions.newest[BY_UPDATE] != NULL)
+		sess_drop(sessions.newest[BY_UPDATE]);
 }

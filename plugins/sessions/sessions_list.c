@@ -8,6 +8,8 @@
 
 #define LIST_LIMIT		100u	/* rows, unless the call says */
 #define LIST_LIMIT_MAX		10000u	/* rows of one answer */
+#define LIST_LOOK_SLICE		10000u	/* sessions looked at in one turn */
+#define LIST_ROW_SLICE		40u	/* rows written in one turn */
 #define CANDIDATES_MAX		10u
 
 /* What a call of sessions.list wants. */
@@ -19,7 +21,7 @@ struct filter {
 	uint64_t	 since_ms;
 	bool		 with_global;
 	bool		 with_unknown;
-	bool		 by_interaction;
+	bool		 by_interaction;	/* the order */
 	bool		 need_interaction;
 	bool		 configured_only;
 	int		 archived;	/* 0, 1, or -1: both */
@@ -85,58 +87,83 @@ filter_init(struct filter *f, struct json_object *params)
 	f->archived = s != NULL ? -1 : get_bool(params, "archived", false);
 }
 
-static int
-cmp_interaction(const void *a, const void *b)
-{
-	const struct sess *x = *(struct sess *const *)a;
-	const struct sess *y = *(struct sess *const *)b;
-
-	return (x->interacted_ms > y->interacted_ms ? -1 :
-	    x->interacted_ms < y->interacted_ms);
-}
-
+/*
+ * One call of sessions.list. It holds a snapshot of the order; the sessions are
+ * looked at, and later written, in slices, so that a long list keeps nobody waiting.
+ */
 struct page {
-	struct sess	**rows;
-	size_t		  n;		/* in rows */
-	size_t		  total;	/* that match */
-	size_t		  offset;
-	size_t		  limit;
+	struct chela_req	 *req;
+	struct json_object	 *params;
+	struct filter		  f;
+	struct sess		**all;		/* each with a reference */
+	size_t			  n_all;
+	size_t			  at;		/* next of all to look at */
+	struct sess		**rows;		/* of all; no references */
+	size_t			  n;
+	size_t			  written;	/* of rows */
+	size_t			  n_out;	/* of them, in out */
+	size_t			  total;	/* that match */
+	size_t			  offset;
+	size_t			  limit;
+	FILE			 *out;
+	char			 *text;
+	size_t			  len;
 };
 
-/*
- * Collects one page. In the order of the index only the page itself is kept; another
- * order needs all that match.
- */
-static int
-page_fill(struct page *p, const struct filter *f)
+static void
+page_free(struct page *p)
 {
-	struct sess	*s;
-	size_t		 room;
+	size_t i;
 
-	room = f->by_interaction ? sessions.n : p->limit;
-	p->rows = calloc(room + 1, sizeof *p->rows);
-	if (p->rows == NULL)
+	for (i = 0; i < p->n_all; i++)
+		sess_unref(p->all[i]);
+	free(p->all);
+	free(p->rows);
+	free(p->f.search);
+	if (p->out != NULL) {
+		(void)fclose(p->out);
+		free(p->text);
+	}
+	json_object_put(p->params);
+	sessions.host->req_unref(p->req);
+	free(p);
+}
+
+static int
+page_snapshot(struct page *p)
+{
+	unsigned	 which = p->f.by_interaction ? BY_INTERACTION :
+	    BY_UPDATE;
+	struct sess	*s;
+
+	p->all = calloc((size_t)sessions.n + 1, sizeof *p->all);
+	p->rows = calloc(p->limit + 1, sizeof *p->rows);
+	if (p->all == NULL || p->rows == NULL)
 		return (-ENOMEM);
-	for (s = sessions.newest; s != NULL; s = s->older) {
-		if (!filter_takes(f, s))
-			continue;
-		if (p->n < room && (f->by_interaction ||
-		    p->total >= p->offset))
-			p->rows[p->n++] = s;
-		p->total++;
+	for (s = sessions.newest[which]; s != NULL; s = s->order[which].older) {
+		s->refs++;
+		p->all[p->n_all++] = s;
 	}
-	if (!f->by_interaction)
-		return (0);
-	qsort(p->rows, p->n, sizeof *p->rows, cmp_interaction);
-	if (p->offset >= p->n) {
-		p->n = 0;
-		return (0);
-	}
-	p->n -= p->offset;
-	memmove(p->rows, p->rows + p->offset, p->n * sizeof *p->rows);
-	if (p->n > p->limit)
-		p->n = p->limit;
 	return (0);
+}
+
+/* Looks at one slice; true: all have been seen. */
+static bool
+page_look(struct page *p)
+{
+	size_t end = p->at + LIST_LOOK_SLICE;
+
+	if (end > p->n_all)
+		end = p->n_all;
+	for (; p->at < end; p->at++) {
+		struct sess *s = p->all[p->at];
+
+		if (s->is_dropped || !filter_takes(&p->f, s))
+			continue;
+		if (p->total++ >= p->offset && p->n < p->limit)
+			p->rows[p->n++] = s;
+	}
+	return (p->at == p->n_all);
 }
 
 static void
@@ -147,82 +174,132 @@ write_json(FILE *out, struct json_object *o)
 	json_object_put(o);
 }
 
+/* Everything before the rows. */
 static int
-page_write(const struct page *p, struct json_object *params, FILE *out)
+page_head(struct page *p)
 {
-	struct json_object	*path;
-	char			*file = NULL;
-	uint32_t		 flags = 0;
-	size_t			 i;
-	int			 r;
+	char	*file = NULL;
+	bool	 more = p->offset + p->n < p->total;
 
-	if (get_bool(params, "includeDerivedTitles", false))
-		flags |= ROW_TITLE;
-	if (get_bool(params, "includeLastMessage", false))
-		flags |= ROW_PREVIEW;
-	if (asprintf(&file, "%s/state.sqlite", sessions.host->state_dir()) < 0)
+	p->out = open_memstream(&p->text, &p->len);
+	if (p->out == NULL || asprintf(&file, "%s/state.sqlite",
+	    sessions.host->state_dir()) < 0)
 		return (-ENOMEM);
-	path = json_object_new_string(file);
-	free(file);
-	fprintf(out, "{\"ts\":%llu,\"path\":",
+	fprintf(p->out, "{\"ts\":%llu,\"path\":",
 	    (unsigned long long)sessions.host->wall_ms());
-	write_json(out, path);
-	fprintf(out, ",\"count\":%zu,\"totalCount\":%zu,\"limitApplied\":%zu,"
-	    "\"hasMore\":%s,\"offset\":%zu,\"nextOffset\":", p->n, p->total,
-	    p->limit, p->offset + p->n < p->total ? "true" : "false",
-	    p->offset);
-	if (p->offset + p->n < p->total)
-		fprintf(out, "%zu", p->offset + p->n);
+	write_json(p->out, json_object_new_string(file));
+	free(file);
+	fprintf(p->out, ",\"count\":%zu,\"totalCount\":%zu,"
+	    "\"limitApplied\":%zu,\"hasMore\":%s,\"offset\":%zu,"
+	    "\"nextOffset\":", p->n, p->total, p->limit,
+	    more ? "true" : "false", p->offset);
+	if (more)
+		fprintf(p->out, "%zu", p->offset + p->n);
 	else
-		fputs("null", out);
-	fputs(",\"owners\":[],\"defaults\":", out);
-	write_json(out, row_defaults(get_str(params, "agentId")));
-	fputs(",\"sessions\":[", out);
-	for (i = 0; i < p->n; i++) {
-		if (i > 0)
-			fputc(',', out);
-		r = row_write(p->rows[i], flags, out);
-		if (r < 0)
-			return (r);
-	}
-	fputs("]}", out);
+		fputs("null", p->out);
+	fputs(",\"owners\":[],\"defaults\":", p->out);
+	write_json(p->out, row_defaults(get_str(p->params, "agentId")));
+	fputs(",\"sessions\":[", p->out);
 	return (0);
+}
+
+/* Writes one slice; 1: all are written. A session that has gone leaves no row. */
+static int
+page_rows(struct page *p)
+{
+	uint32_t	 flags = 0;
+	size_t		 end = p->written + LIST_ROW_SLICE;
+
+	if (get_bool(p->params, "includeDerivedTitles", false))
+		flags |= ROW_TITLE;
+	if (get_bool(p->params, "includeLastMessage", false))
+		flags |= ROW_PREVIEW;
+	if (end > p->n)
+		end = p->n;
+	for (; p->written < end; p->written++) {
+		struct sess *s = p->rows[p->written];
+
+		if (s->is_dropped)
+			continue;
+		if (p->n_out++ > 0)
+			fputc(',', p->out);
+		if (row_write(s, flags, p->out) < 0)
+			return (-EIO);
+	}
+	return (p->written == p->n);
+}
+
+static int
+page_end(struct page *p)
+{
+	FILE	*out = p->out;
+	int	 r;
+
+	fputs("]}", out);
+	p->out = NULL;
+	if (fclose(out) != 0) {
+		free(p->text);
+		return (-ENOMEM);
+	}
+	r = sessions.host->req_reply_text(p->req, p->text, p->len);
+	return (r < 0 ? r : 1);
+}
+
+/* One slice: 1: answered, 0: there is more to do. */
+static int
+page_slice(struct page *p)
+{
+	int r = 0;
+
+	if (p->out == NULL && !page_look(p))
+		return (0);
+	if (p->out == NULL)
+		r = page_head(p);
+	if (r >= 0)
+		r = page_rows(p);
+	return (r > 0 ? page_end(p) : r);
+}
+
+static void
+page_step(struct chela_ctx *ctx, void *arg)
+{
+	struct page	*p = arg;
+	int		 r;
+
+	r = page_slice(p);
+	if (r == 0) {
+		r = sessions.host->post(ctx, page_step, p);
+		if (r >= 0)
+			return;
+	}
+	if (r < 0)
+		(void)sessions.host->req_fail(p->req, ERR_GONE,
+		    "the list could not be made");
+	page_free(p);
 }
 
 int
 sessions_list(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct page	 p = { 0 };
-	struct filter	 f;
-	char		*text = NULL;
-	size_t		 len = 0;
+	struct page	*p = calloc(1, sizeof *p);
 	int64_t		 limit = get_int(params, "limit", LIST_LIMIT);
-	FILE		*out;
 	int		 r;
 
-	(void)ctx;
-	p.limit = limit < LIST_LIMIT_MAX ? (size_t)limit : LIST_LIMIT_MAX;
-	p.offset = (size_t)get_int(params, "offset", 0);
-	filter_init(&f, params);
-	r = page_fill(&p, &f);
-	free(f.search);
-	if (r < 0)
-		goto out;
-	r = -ENOMEM;
-	out = open_memstream(&text, &len);
-	if (out == NULL)
-		goto out;
-	r = page_write(&p, params, out);
-	if (fclose(out) != 0 && r >= 0)
-		r = -ENOMEM;
-	if (r >= 0)
-		r = sessions.host->req_reply_text(req, text, len);
-	else
-		free(text);
-out:
-	free(p.rows);
-	return (r);
+	if (p == NULL)
+		return (-ENOMEM);
+	p->req = sessions.host->req_ref(req);
+	p->params = json_object_get(params);
+	p->limit = limit < LIST_LIMIT_MAX ? (size_t)limit : LIST_LIMIT_MAX;
+	p->offset = (size_t)get_int(params, "offset", 0);
+	filter_init(&p->f, p->params);
+	r = page_snapshot(p);
+	if (r < 0) {
+		page_free(p);
+		return (r);
+	}
+	page_step(ctx, p);
+	return (0);
 }
 
 int
@@ -348,7 +425,9 @@ sessions_resolve(struct chela_ctx *ctx, struct chela_req *req,
 	}
 	what = id != NULL ? id : label != NULL ? label : short_id;
 	list = json_object_new_array();
-	for (s = sessions.newest; s != NULL; s = s->older) {
+	s = id != NULL ? sess_find_id(id) : label != NULL ?
+	    sess_find_label(label) : sessions.newest[BY_UPDATE];
+	for (; s != NULL; s = short_id != NULL ? SESS_OLDER(s) : NULL) {
 		if (!resolve_takes(s, id, label, short_id, params))
 			continue;
 		found = s;
@@ -359,12 +438,6 @@ sessions_resolve(struct chela_ctx *ctx, struct chela_req *req,
 		json_object_put(list);
 		return (n == 1 ? resolve_reply(req, found) :
 		    resolve_none(req, params, what));
-	}
-	if (short_id == NULL) {
-		json_object_put(list);
-		return (sessions.host->req_fail(req, ERR_BAD,
-		    "Multiple sessions found for %s: %s",
-		    id != NULL ? "sessionId" : "label", what));
 	}
 	o = json_object_new_object();
 	json_object_object_add(o, "ok", json_object_new_boolean(0));

@@ -40,9 +40,19 @@ struct run_ref {
 	uint32_t		 status;
 };
 
+/* A place in one of the two orders of the index, the newest first. */
+struct order {
+	struct sess		*newer;
+	struct sess		*older;
+};
+
+#define BY_UPDATE	0u	/* of the entry */
+#define BY_INTERACTION	1u	/* the last message of a user */
+
 /*
- * One session. In three orders: by key, by sessionId, and in the list newest first.
- * Freed by sess_drop() only; callbacks look it up again by its key.
+ * One session. In trees by key, sessionId and label, and in two lists, newest first.
+ * Callbacks look it up again by its key; what goes through many sessions in slices
+ * holds a reference and skips those that were dropped meanwhile.
  */
 struct sess {
 	char			*key;
@@ -66,8 +76,9 @@ struct sess {
 	uint32_t		 n_runs;
 	bool			 archived;
 	bool			 is_main;
-	struct sess		*newer;
-	struct sess		*older;
+	bool			 is_dropped;
+	uint32_t		 refs;
+	struct order		 order[2];
 };
 
 struct sessions {
@@ -76,9 +87,11 @@ struct sessions {
 	const struct chela_session_runner *runner; /* or NULL */
 	void			*by_key;	/* tsearch() trees */
 	void			*by_id;
-	struct sess		*newest;
-	struct sess		*oldest;
+	void			*by_label;
+	struct sess		*newest[2];	/* of each order */
+	struct sess		*oldest[2];
 	uint32_t		 n;
+	uint32_t		 n_busy;	/* sessions with runs */
 };
 
 extern struct sessions sessions;	/* sessions.c */
@@ -100,7 +113,8 @@ struct sess *sess_find(const char *key);	/* any spelling */
 struct sess *sess_find_id(const char *id);
 struct sess *sess_find_label(const char *label);
 void	sess_drop(struct sess *s);
-void	sess_to_top(struct sess *s);
+void	sess_unref(struct sess *s);
+#define SESS_OLDER(s)	((s)->order[BY_UPDATE].older)
 /* Gives the entry as stored. */
 int	entry_get(const struct sess *s, struct json_object **ret_entry);
 /* Merges fields (takes; or NULL) into the entry (takes), stores it. */

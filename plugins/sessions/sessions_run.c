@@ -32,6 +32,8 @@ run_add(struct sess *s, const char *run_id, uint32_t status)
 	if (p[s->n_runs].id == NULL)
 		return (-ENOMEM);
 	p[s->n_runs++].status = status;
+	if (s->n_runs == 1)
+		sessions.n_busy++;
 	return (0);
 }
 
@@ -42,7 +44,8 @@ run_remove(struct sess *s, struct run_ref *run)
 
 	free(run->id);
 	memmove(run, run + 1, (s->n_runs - at - 1) * sizeof *run);
-	s->n_runs--;
+	if (--s->n_runs == 0)
+		sessions.n_busy--;
 }
 
 /* The members of the entry that a change of status sets. */

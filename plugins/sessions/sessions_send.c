@@ -64,13 +64,16 @@ sessions_steer(struct chela_ctx *ctx, struct chela_req *req,
 static struct sess *
 find_run(const char *run_id)
 {
-	struct sess	*s;
-	uint32_t	 i;
+	struct sess	*s = sessions.newest[BY_UPDATE];
+	uint32_t	 i, busy = sessions.n_busy;
 
-	for (s = sessions.newest; s != NULL; s = s->older)
+	/* Those with runs are near the top: all are seen early. */
+	for (; s != NULL && busy > 0; s = SESS_OLDER(s)) {
+		busy -= s->n_runs > 0;
 		for (i = 0; i < s->n_runs; i++)
 			if (strcmp(s->runs[i].id, run_id) == 0)
 				return (s);
+	}
 	return (NULL);
 }
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * sessions.usage, .usage.timeseries and .usage.logs. The first works on what was
- * counted when rows were stored; the others read one transcript.
- */
+/* sessions.usage: sums of what was counted when rows were stored. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +10,7 @@
 #define USAGE_LIMIT		50u
 #define USAGE_LIMIT_MAX		1000u
 #define USAGE_DAYS		30
-#define POINTS_MAX		200u
-#define LOGS_LIMIT		200
-#define LOGS_LIMIT_MAX		1000
-#define LOG_CHARS		2000u
-#define SERIES_ROWS_MAX		10000u
-#define SERIES_BYTES_MAX	8388608u
+#define USAGE_SLICE		25u	/* sessions summed up in one turn */
 
 static void
 day_back(int days, char ret_day[16])
@@ -56,7 +48,15 @@ range_days(const char *range)
 	return (0);
 }
 
+/*
+ * One call of sessions.usage. The sessions are looked at in slices; those that were
+ * not touched since the first day can have used nothing.
+ */
 struct usage {
+	struct chela_req	*req;
+	struct sess		**all;		/* each with a reference */
+	size_t			 n_all;
+	size_t			 at;
 	char			 from[16];
 	char			 to[16];
 	struct json_object	*totals;
@@ -327,245 +327,138 @@ usage_window(struct usage *u, struct json_object *params)
 		(void)snprintf(u->to, sizeof u->to, "%.10s", to);
 }
 
+static void
+usage_free(struct usage *u)
+{
+	size_t i;
+
+	for (i = 0; i < u->n_all; i++)
+		sess_unref(u->all[i]);
+	free(u->all);
+	json_object_put(u->totals);
+	json_object_put(u->messages);
+	json_object_put(u->models);
+	json_object_put(u->providers);
+	json_object_put(u->agents);
+	json_object_put(u->channels);
+	json_object_put(u->days);
+	json_object_put(u->rows);
+	sessions.host->req_unref(u->req);
+	free(u);
+}
+
+static void
+usage_answer(struct usage *u)
+{
+	struct json_object *o = json_object_new_object(), *cache;
+
+	set_int(o, "updatedAt", (int64_t)sessions.host->wall_ms());
+	set_str(o, "startDate", u->from);
+	set_str(o, "endDate", u->to);
+	json_object_object_add(o, "sessions", u->rows);
+	json_object_object_add(o, "totals", u->totals);
+	json_object_object_add(o, "aggregates", aggregates(u));
+	/* All of them are in the answer now. */
+	u->rows = u->totals = u->messages = u->models = NULL;
+	u->providers = u->agents = u->channels = u->days = NULL;
+	cache = json_object_new_object();
+	set_str(cache, "status", "fresh");
+	set_int(cache, "cachedFiles", (int64_t)u->n);
+	set_int(cache, "pendingFiles", 0);
+	set_int(cache, "staleFiles", 0);
+	json_object_object_add(o, "cacheStatus", cache);
+	(void)sessions.host->req_reply(u->req, o);
+}
+
+static void
+usage_step(struct chela_ctx *ctx, void *arg)
+{
+	struct usage	*u = arg;
+	size_t		 end = u->at + USAGE_SLICE;
+
+	if (end > u->n_all)
+		end = u->n_all;
+	for (; u->at < end; u->at++)
+		if (!u->all[u->at]->is_dropped)
+			usage_session(u, u->all[u->at]);
+	if (u->at < u->n_all) {
+		if (sessions.host->post(ctx, usage_step, u) >= 0)
+			return;
+		(void)sessions.host->req_fail(u->req, ERR_GONE,
+		    "the usage could not be summed up");
+	} else {
+		usage_answer(u);
+	}
+	usage_free(u);
+}
+
+/* When the first day begins, or a little before. */
+static uint64_t
+day_begins(const char *day)
+{
+	struct tm	 tm = { 0 };
+	time_t		 t;
+
+	if (strptime(day, "%Y-%m-%d", &tm) == NULL)
+		return (0);
+	t = timegm(&tm);
+	return (t > 86400 ? (uint64_t)(t - 86400) * 1000 : 0);
+}
+
+static int
+usage_snapshot(struct usage *u, struct json_object *params, const char *key)
+{
+	const char	*agent = get_str(params, "agentId");
+	uint64_t	 from_ms = day_begins(u->from);
+	char		 id[CHELA_SESSION_AGENT_MAX + 1];
+	struct sess	*s = sessions.newest[BY_UPDATE];
+
+	u->all = calloc((size_t)sessions.n + 1, sizeof *u->all);
+	if (u->all == NULL)
+		return (-ENOMEM);
+	if (agent != NULL)
+		agent_normalise(agent, id);
+	for (; s != NULL && s->updated_ms >= from_ms; s = SESS_OLDER(s)) {
+		if ((agent != NULL && strcmp(s->agent, id) != 0) ||
+		    (key != NULL && strcmp(s->key, key) != 0))
+			continue;
+		s->refs++;
+		u->all[u->n_all++] = s;
+	}
+	return (0);
+}
+
 int
 sessions_usage(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct usage		 u = { 0 };
-	struct json_object	*o, *cache;
-	struct sess		*s;
-	const char		*agent = get_str(params, "agentId");
-	char			 key[CHELA_SESSION_KEY_MAX + 1], id[65];
-	int64_t			 limit = get_int(params, "limit", USAGE_LIMIT);
-
-	(void)ctx;
-	if (get_str(params, "key") != NULL &&
-	    call_key(req, params, "key", key) < 0)
-		return (0);
-	usage_window(&u, params);
-	u.limit = limit > USAGE_LIMIT_MAX ? USAGE_LIMIT_MAX : (uint32_t)limit;
-	u.totals = totals_new();
-	u.messages = json_object_new_object();
-	u.models = json_object_new_object();
-	u.providers = json_object_new_object();
-	u.agents = json_object_new_object();
-	u.channels = json_object_new_object();
-	u.days = json_object_new_object();
-	u.rows = json_object_new_array();
-	if (agent != NULL)
-		agent_normalise(agent, id);
-	if (get_str(params, "key") != NULL) {
-		s = sess_find(key);
-		if (s != NULL)
-			usage_session(&u, s);
-	} else {
-		for (s = sessions.newest; s != NULL; s = s->older)
-			if (agent == NULL || strcmp(s->agent, id) == 0)
-				usage_session(&u, s);
-	}
-	o = json_object_new_object();
-	set_int(o, "updatedAt", (int64_t)sessions.host->wall_ms());
-	set_str(o, "startDate", u.from);
-	set_str(o, "endDate", u.to);
-	json_object_object_add(o, "sessions", u.rows);
-	json_object_object_add(o, "totals", u.totals);
-	json_object_object_add(o, "aggregates", aggregates(&u));
-	cache = json_object_new_object();
-	set_str(cache, "status", "fresh");
-	set_int(cache, "cachedFiles", (int64_t)u.n);
-	set_int(cache, "pendingFiles", 0);
-	set_int(cache, "staleFiles", 0);
-	json_object_object_add(o, "cacheStatus", cache);
-	return (sessions.host->req_reply(req, o));
-}
-
-/* A call that reads one transcript. */
-struct series {
-	struct chela_req	*req;
-	char			 session_id[SESSION_UUID + 1];
-};
-
-static struct series *
-series_new(struct chela_req *req, const struct sess *s)
-{
-	struct series *c = calloc(1, sizeof *c);
-
-	if (c == NULL)
-		return (NULL);
-	c->req = sessions.host->req_ref(req);
-	if (s != NULL)
-		memcpy(c->session_id, s->id, sizeof c->session_id);
-	return (c);
-}
-
-static void
-series_free(struct series *c)
-{
-	sessions.host->req_unref(c->req);
-	free(c);
-}
-
-static void
-point_add(struct json_object *points, size_t step, struct json_object *row)
-{
-	static const char *const names[] = {
-		"input", "output", "cacheRead", "cacheWrite", "totalTokens",
-	};
-	struct json_object	*usage = get_any(row, "usage"), *p;
-	size_t			 i, n = json_object_array_length(points);
-
-	p = n > 0 ? json_object_array_get_idx(points, n - 1) : NULL;
-	if (p == NULL || get_int(p, "n", 0) >= (int64_t)step) {
-		p = json_object_new_object();
-		json_object_array_add(points, p);
-	}
-	set_int(p, "n", get_int(p, "n", 0) + 1);
-	set_int(p, "timestamp", get_int(row, "timestamp", 0));
-	for (i = 0; i < sizeof names / sizeof names[0]; i++)
-		set_int(p, names[i], get_int(p, names[i], 0) +
-		    get_int(usage, names[i], 0));
-	json_object_object_add(p, "cost", json_object_new_double(
-	    json_object_get_double(get_any(p, "cost")) +
-	    json_object_get_double(get_any(get_any(usage, "cost"), "total"))));
-}
-
-static void
-series_read(int r, const struct chela_row *rows, size_t n, void *arg)
-{
-	struct json_object	*o, *points, *row;
-	struct series		*c = arg;
-	size_t			 i, with = 0, step;
-	int64_t			 tokens = 0;
-	double			 cost = 0;
-
-	if (r < 0) {
-		(void)sessions.host->req_fail(c->req, ERR_GONE,
-		    "the transcript can not be read");
-		series_free(c);
-		return;
-	}
-	for (i = 0; i < n; i++)
-		with += strstr(rows[i].text, "\"usage\":{") != NULL;
-	step = with / POINTS_MAX + (with % POINTS_MAX != 0);
-	points = json_object_new_array();
-	for (i = 0; i < n; i++) {
-		if (strstr(rows[i].text, "\"usage\":{") == NULL)
-			continue;
-		row = json_tokener_parse(rows[i].text);
-		if (get_any(row, "usage") != NULL)
-			point_add(points, step, row);
-		json_object_put(row);
-	}
-	for (i = 0; i < json_object_array_length(points); i++) {
-		struct json_object *p = json_object_array_get_idx(points, i);
-
-		tokens += get_int(p, "totalTokens", 0);
-		cost += json_object_get_double(get_any(p, "cost"));
-		json_object_object_del(p, "n");
-		set_int(p, "cumulativeTokens", tokens);
-		json_object_object_add(p, "cumulativeCost",
-		    json_object_new_double(cost));
-	}
-	o = json_object_new_object();
-	set_str(o, "sessionId", c->session_id);
-	json_object_object_add(o, "points", points);
-	(void)sessions.host->req_reply(c->req, o);
-	series_free(c);
-}
-
-int
-sessions_usage_timeseries(struct chela_ctx *ctx, struct chela_req *req,
-    struct json_object *params)
-{
+	struct usage	*u;
+	bool		 one = get_str(params, "key") != NULL;
 	char		 key[CHELA_SESSION_KEY_MAX + 1];
-	struct series	*c;
-	struct sess	*s;
+	int64_t		 limit = get_int(params, "limit", USAGE_LIMIT);
 	int		 r;
 
-	(void)ctx;
-	if (call_key(req, params, "key", key) < 0)
+	if (one && call_key(req, params, "key", key) < 0)
 		return (0);
-	s = sess_find(key);
-	if (s == NULL || s->seq < s->first)
-		return (sessions.host->req_fail(req, ERR_BAD,
-		    "No transcript found for session: %s", key));
-	c = series_new(req, s);
-	if (c == NULL)
+	u = calloc(1, sizeof *u);
+	if (u == NULL)
 		return (-ENOMEM);
-	r = log_read(key, 0, SERIES_ROWS_MAX, SERIES_BYTES_MAX, 0, series_read,
-	    c);
-	if (r < 0)
-		series_free(c);
-	return (r);
-}
-
-static void
-logs_read(int r, const struct chela_row *rows, size_t n, void *arg)
-{
-	struct json_object	*o, *logs, *row, *item, *usage;
-	struct series		*c = arg;
-	size_t			 i;
-	char			*text, *cut;
-
+	u->req = sessions.host->req_ref(req);
+	usage_window(u, params);
+	u->limit = limit > USAGE_LIMIT_MAX ? USAGE_LIMIT_MAX : (uint32_t)limit;
+	u->totals = totals_new();
+	u->messages = json_object_new_object();
+	u->models = json_object_new_object();
+	u->providers = json_object_new_object();
+	u->agents = json_object_new_object();
+	u->channels = json_object_new_object();
+	u->days = json_object_new_object();
+	u->rows = json_object_new_array();
+	r = usage_snapshot(u, params, one ? key : NULL);
 	if (r < 0) {
-		(void)sessions.host->req_fail(c->req, ERR_GONE,
-		    "the transcript can not be read");
-		series_free(c);
-		return;
+		usage_free(u);
+		return (r);
 	}
-	logs = json_object_new_array();
-	for (i = 0; i < n; i++) {
-		row = json_tokener_parse(rows[i].text);
-		text = row_text(row);
-		if (text != NULL && *text != '\0') {
-			item = json_object_new_object();
-			set_int(item, "timestamp", get_int(row, "timestamp", 0));
-			set_str(item, "role", get_str(row, "role"));
-			cut = cut_text(text, LOG_CHARS);
-			set_str(item, "content", cut);
-			free(cut);
-			usage = get_any(row, "usage");
-			if (usage != NULL) {
-				set_int(item, "tokens", get_int(usage,
-				    "totalTokens", 0));
-				json_object_object_add(item, "cost",
-				    json_object_new_double(
-				    json_object_get_double(get_any(get_any(
-				    usage, "cost"), "total"))));
-			}
-			json_object_array_add(logs, item);
-		}
-		free(text);
-		json_object_put(row);
-	}
-	o = json_object_new_object();
-	json_object_object_add(o, "logs", logs);
-	(void)sessions.host->req_reply(c->req, o);
-	series_free(c);
-}
-
-int
-sessions_usage_logs(struct chela_ctx *ctx, struct chela_req *req,
-    struct json_object *params)
-{
-	int64_t		 limit = get_int(params, "limit", LOGS_LIMIT);
-	char		 key[CHELA_SESSION_KEY_MAX + 1];
-	struct series	*c;
-	int		 r;
-
-	(void)ctx;
-	if (call_key(req, params, "key", key) < 0)
-		return (0);
-	if (limit < 1)
-		limit = 1;
-	if (limit > LOGS_LIMIT_MAX)
-		limit = LOGS_LIMIT_MAX;
-	c = series_new(req, sess_find(key));
-	if (c == NULL)
-		return (-ENOMEM);
-	r = log_read(key, 0, (uint32_t)limit, SERIES_BYTES_MAX, 0, logs_read,
-	    c);
-	if (r < 0)
-		series_free(c);
-	return (r);
+	usage_step(ctx, u);
+	return (0);
 }
