@@ -545,12 +545,10 @@ int
 agent_identity(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct json_object	*list, *o, *who = NULL, *a;
+	struct json_object	*o, *who, *a;
 	const char		*name, *s;
 	char			 key[CHELA_SESSION_KEY_MAX + 1];
 	char			 id[CHELA_SESSION_AGENT_MAX + 1];
-	char			 other[CHELA_SESSION_AGENT_MAX + 1];
-	size_t			 i, n;
 
 	(void)ctx;
 	if (call_session(req, params, key) < 0)
@@ -560,21 +558,11 @@ agent_identity(struct chela_ctx *ctx, struct chela_req *req,
 		(void)agent.sessions->agent_id(name, id);
 	else if (agent.sessions->agent_of(key, id) < 0)
 		return (-EINVAL);
-	list = conf_any("agents.list");
-	n = json_object_is_type(list, json_type_array) ?
-	    json_object_array_length(list) : 0;
-	name = NULL;
-	for (i = 0; i < n; i++) {
-		a = json_object_array_get_idx(list, i);
-		s = get_str(a, "id");
-		if (s == NULL || agent.sessions->agent_id(s, other) < 0 ||
-		    strcmp(other, id) != 0)
-			continue;
-		who = get_any(a, "identity");
-		name = get_str(who, "name");
-		if (name == NULL)
-			name = get_str(a, "name");
-	}
+	a = agent_conf(id);
+	who = get_any(a, "identity");
+	name = get_str(who, "name");
+	if (name == NULL)
+		name = get_str(a, "name");
 	o = json_object_new_object();
 	set_str(o, "agentId", id);
 	set_str(o, "name", name != NULL && *name != '\0' ? name : "Assistant");

@@ -264,20 +264,10 @@ model_cancel(struct run *run)
 static char *
 system_prompt(struct run *run)
 {
-	struct json_object	*list = conf_any("agents.list");
 	struct text		 t = { 0 };
-	const char		*own = NULL, *id;
-	size_t			 i, n;
+	const char		*own;
 
-	n = json_object_is_type(list, json_type_array) ?
-	    json_object_array_length(list) : 0;
-	for (i = 0; i < n && own == NULL; i++) {
-		struct json_object *a = json_object_array_get_idx(list, i);
-
-		id = get_str(a, "id");
-		if (id != NULL && strcasecmp(id, run->agent) == 0)
-			own = get_str(a, "systemPrompt");
-	}
+	own = get_str(agent_conf(run->agent), "systemPrompt");
 	if (own == NULL)
 		own = conf_str("agents.defaults.systemPrompt");
 	if (own != NULL)

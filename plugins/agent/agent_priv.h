@@ -13,6 +13,7 @@
 
 #include <chela/plugin.h>
 #include <chela/services/agent.h>
+#include <chela/services/agents.h>
 #include <chela/services/channel.h>
 #include <chela/services/model.h>
 #include <chela/services/sessions.h>
@@ -233,6 +234,8 @@ void	set_str(struct json_object *o, const char *name, const char *value);
 void	set_int(struct json_object *o, const char *name, int64_t value);
 void	set_bool(struct json_object *o, const char *name, bool value);
 struct json_object *conf_any(const char *path);
+/* An agent's own part of the configuration, or NULL; lent. */
+struct json_object *agent_conf(const char *id);
 int64_t	conf_int(const char *path, int64_t none);
 const char *conf_str(const char *path);
 char	*dup_or_null(const char *s);

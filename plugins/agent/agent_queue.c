@@ -306,6 +306,8 @@ start_check(const struct chela_agent_start *rq, char *ret_key,
     const char **ret_why)
 {
 	struct run	*old;
+	char		 id[CHELA_SESSION_AGENT_MAX + 1];
+	char		 known[CHELA_SESSION_AGENT_MAX + 1];
 	int		 r;
 
 	*ret_why = why;
@@ -329,12 +331,17 @@ start_check(const struct chela_agent_start *rq, char *ret_key,
 		return (-EINVAL);
 	}
 	old = run_find(rq->run_id);
-	if (old == NULL)
-		return (0);
-	if (old->step != STEP_ENDED || old->refs > 0 ||
-	    old->ended_ms + REPEAT_MS > agent.host->wall_ms())
+	if (old != NULL && (old->step != STEP_ENDED || old->refs > 0 ||
+	    old->ended_ms + REPEAT_MS > agent.host->wall_ms()))
 		return (-EALREADY);
-	run_forget(old);
+	if (agent.sessions->agent_of(ret_key, id) == 0 &&
+	    agent.sessions->agent_id(id, known) < 0) {
+		(void)snprintf(why, sizeof why,
+		    "Agent \"%s\" no longer exists in configuration", id);
+		return (-EINVAL);
+	}
+	if (old != NULL)
+		run_forget(old);
 	return (0);
 }
 

@@ -95,6 +95,26 @@ set_bool(struct json_object *o, const char *name, bool value)
 	json_object_object_add(o, name, json_object_new_boolean(value));
 }
 
+static int
+agents_take(const char *plugin, const void *vtable, void *arg)
+{
+	const struct chela_agents_1 **ret = arg;
+
+	(void)plugin;
+	*ret = vtable;
+	return (1);
+}
+
+struct json_object *
+agent_conf(const char *id)
+{
+	const struct chela_agents_1 *agents = NULL;
+
+	(void)agent.host->svc_each(agent.ctx, CHELA_AGENTS_SERVICE,
+	    agents_take, &agents);
+	return (agents != NULL ? agents->conf(id) : NULL);
+}
+
 struct json_object *
 conf_any(const char *path)
 {

@@ -291,6 +291,14 @@ service_each(int (*cb)(const char *id, void *arg), void *arg)
 	return (0);
 }
 
+static struct json_object *
+service_conf(const char *id)
+{
+	struct agent_entry	 e;
+
+	return (agent_find(id, &e) < 0 ? NULL : e.conf);
+}
+
 const struct chela_agents_1 agents_service = {
 	.struct_size = sizeof agents_service,
 	.default_id = service_default_id,
@@ -299,4 +307,5 @@ const struct chela_agents_1 agents_service = {
 	.info = service_info,
 	.normalise = service_normalise,
 	.each = service_each,
+	.conf = service_conf,
 };

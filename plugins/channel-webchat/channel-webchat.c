@@ -67,7 +67,7 @@ webchat_accounts(struct json_object **ret_accounts)
 	return (0);
 }
 
-/* A session that exists, or the main one of an agent. */
+/* A session that exists, or the main one, of an agent that exists. */
 static int
 target_key(const char *to, char *ret_key)
 {
@@ -80,13 +80,14 @@ target_key(const char *to, char *ret_key)
 	r = webchat.sessions->canonical(to, NULL, ret_key);
 	if (r < 0)
 		return (r);
+	if (webchat.sessions->agent_of(ret_key, agent) < 0 ||
+	    webchat.sessions->agent_id(agent, known) < 0)
+		return (-ENOENT);
 	memset(&info, 0, sizeof info);
 	info.struct_size = sizeof info;
 	if (webchat.sessions->info(ret_key, &info) == 0)
 		return (0);
-	if (webchat.sessions->agent_of(ret_key, agent) < 0 ||
-	    webchat.sessions->agent_id(agent, known) < 0 ||
-	    webchat.sessions->main_key(agent, home) < 0 ||
+	if (webchat.sessions->main_key(agent, home) < 0 ||
 	    strcmp(home, ret_key) != 0)
 		return (-ENOENT);
 	return (0);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Session keys: agent:<agentId>:<rest>, and the bare keys "global" and "unknown".
- * Who the agents are is read from the configuration at every call: it may change
- * while the daemon runs, and it is short.
+ * Who the agents are is asked of plugin agents at every call: it may change while
+ * the daemon runs. Without it there is the agent "main".
  */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+
+#include <chela/services/agents.h>
 
 #include "sessions_priv.h"
 
@@ -39,59 +41,45 @@ agent_normalise(const char *name, char *ret_agent)
 		memcpy(ret_agent, "main", sizeof "main");
 }
 
-static struct json_object *
-agents_conf(void)
+static int
+agents_take(const char *plugin, const void *vtable, void *arg)
 {
-	struct json_object *list;
+	const struct chela_agents_1 **ret = arg;
 
-	list = sessions.host->conf_path(sessions.ctx, "agents.list");
-	if (!json_object_is_type(list, json_type_array))
-		return (NULL);
-	return (list);
+	(void)plugin;
+	*ret = vtable;
+	return (1);
+}
+
+static const struct chela_agents_1 *
+agents_get(void)
+{
+	const struct chela_agents_1 *a = NULL;
+
+	(void)sessions.host->svc_each(sessions.ctx, CHELA_AGENTS_SERVICE,
+	    agents_take, &a);
+	return (a);
 }
 
 void
 agent_default(char *ret_agent)
 {
-	struct json_object	*list = agents_conf(), *pick = NULL;
-	size_t			 i, n;
+	const struct chela_agents_1 *agents = agents_get();
 
-	n = list != NULL ? json_object_array_length(list) : 0;
-	for (i = 0; i < n; i++) {
-		struct json_object *a = json_object_array_get_idx(list, i);
-
-		if (pick == NULL || get_bool(a, "default", false))
-			pick = a;
-		if (get_bool(a, "default", false))
-			break;
-	}
-	agent_normalise(get_str(pick, "id") != NULL ? get_str(pick, "id") :
-	    "main", ret_agent);
+	agent_normalise(agents != NULL ? agents->default_id() : "main",
+	    ret_agent);
 }
 
 /* -ENOENT when no agent of that name is configured. */
 int
 agent_find(const char *name, char *ret_agent)
 {
-	char			 id[CHELA_SESSION_AGENT_MAX + 1];
-	struct json_object	*list = agents_conf();
-	size_t			 i, n;
+	const struct chela_agents_1 *agents = agents_get();
 
 	agent_normalise(name, ret_agent);
-	n = list != NULL ? json_object_array_length(list) : 0;
-	for (i = 0; i < n; i++) {
-		const char *s;
-
-		s = get_str(json_object_array_get_idx(list, i), "id");
-		if (s == NULL)
-			continue;
-		agent_normalise(s, id);
-		if (strcmp(id, ret_agent) == 0)
-			return (0);
-	}
-	if (n == 0 && strcmp(ret_agent, "main") == 0)
-		return (0);
-	return (-ENOENT);
+	if (agents != NULL)
+		return (agents->exists(ret_agent) ? 0 : -ENOENT);
+	return (strcmp(ret_agent, "main") == 0 ? 0 : -ENOENT);
 }
 
 /* The configured last part of a main session's key, in lower case. */

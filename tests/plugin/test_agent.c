@@ -57,6 +57,7 @@ begin(const char *conf)
 	fake_clock(f, WALL);
 	CU_ASSERT_EQUAL(fake_conf(f, conf), 0);
 	fakemodel_add(f);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "agents"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "sessions"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "agent"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);

@@ -92,6 +92,7 @@ begin(const char *conf)
 	CU_ASSERT_EQUAL(fake_conf(f, conf), 0);
 	fakemodel_add(f);
 	cmd_host = fake_host(f);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "agents"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "sessions"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "agent"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "chat"), 0);

@@ -38,6 +38,7 @@ begin(const char *conf)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	fake_clock(f, WALL);
 	CU_ASSERT_EQUAL(fake_conf(f, conf), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "agents"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "sessions"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
 	svc = fake_import(f, CHELA_SESSIONS_SERVICE);

@@ -24,6 +24,7 @@ begin(void)
 	fake_clock(f, WALL);
 	CU_ASSERT_EQUAL(fake_conf(f, "{\"agents\":{\"list\":[{\"id\":\"main\"},"
 	    "{\"id\":\"ops\"}]}}"), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "agents"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "sessions"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "usage"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);

@@ -41,6 +41,11 @@ struct chela_agents_1 {
 		    char ret_id[CHELA_AGENT_ID_MAX + 1]);
 	/* All ids: the default one first, the rest sorted. Nonzero stops. */
 	int	(*each)(int (*cb)(const char *id, void *arg), void *arg);
+	/*
+	 * Its part of the configuration, wherever that is written; lent until
+	 * the next reload, NULL when there is none.
+	 */
+	struct json_object *(*conf)(const char *id);
 };
 
 #endif
