@@ -388,6 +388,7 @@ session_known(const char *key, const char *agent_id)
 	struct chela_session_info	 info;
 	char				 full[CHELA_SESSION_KEY_MAX + 1];
 	char				 agent[CHELA_SESSION_AGENT_MAX + 1];
+	char				 known[CHELA_SESSION_AGENT_MAX + 1];
 	char				 home[CHELA_SESSION_KEY_MAX + 1];
 
 	if (sessions == NULL)
@@ -398,6 +399,7 @@ session_known(const char *key, const char *agent_id)
 	if (sessions->info(full, &info) == 0)
 		return (1);
 	return (sessions->agent_of(full, agent) == 0 &&
+	    sessions->agent_id(agent, known) == 0 &&
 	    sessions->main_key(agent, home) == 0 && strcmp(home, full) == 0);
 }
 

@@ -588,6 +588,27 @@ narrow_connections_get_their_session_only(void)
 	end(f);
 }
 
+static void
+a_gone_agent_is_not_talked_to(void)
+{
+	struct json_object	*r;
+	struct fake		*f;
+
+	f = begin("{\"agents\":{\"entries\":{\"main\":{},\"ops\":{}}}}");
+	r = fake_call(f, NULL, "chat.send", "{\"sessionKey\":"
+	    "\"agent:ops:main\",\"message\":\"x\",\"idempotencyKey\":\"a\"}");
+	CU_ASSERT(fake_ok(r));
+	json_object_put(r);
+	CU_ASSERT_EQUAL(fake_conf(f, "{}"), 0);
+	r = fake_call(f, NULL, "chat.send", "{\"sessionKey\":"
+	    "\"agent:ops:main\",\"message\":\"x\",\"idempotencyKey\":\"b\"}");
+	CU_ASSERT_STRING_EQUAL(fake_code(r), "INVALID_REQUEST");
+	CU_ASSERT_STRING_EQUAL(fake_message(r),
+	    "Agent \"ops\" no longer exists in configuration");
+	json_object_put(r);
+	fake_free(f);
+}
+
 static const struct cu_case cases[] = {
 	CU_CASE(a_turn_streams_and_ends),
 	CU_CASE(failures_are_remembered),
@@ -602,6 +623,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(commands_are_turns_without_a_model),
 	CU_CASE(sessions_can_send_too),
 	CU_CASE(narrow_connections_get_their_session_only),
+	CU_CASE(a_gone_agent_is_not_talked_to),
 	CU_END
 };
 

@@ -174,6 +174,10 @@ list(void)
 	    "{\"sessionKey\":\"agent:main:nothing\"}");
 	CU_ASSERT_STRING_EQUAL(fake_message(reply), "Session not found.");
 	json_object_put(reply);
+	reply = fake_call(f, NULL, "commands.list",
+	    "{\"sessionKey\":\"agent:nobody:main\"}");
+	CU_ASSERT_STRING_EQUAL(fake_message(reply), "Session not found.");
+	json_object_put(reply);
 	fake_free(f);
 }
 
