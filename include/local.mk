@@ -5,6 +5,7 @@ dist_chelainclude_DATA = include/chela/plugin.h
 chelaservicesdir = $(includedir)/chela/services
 dist_chelaservices_DATA = include/chela/services/http.h \
 	include/chela/services/access.h \
+	include/chela/services/approvals.h \
 	include/chela/services/model.h \
 	include/chela/services/agents.h \
 	include/chela/services/config.h \
