@@ -70,7 +70,8 @@ log_issues(const struct conf_issues *is, const char *path, const char *what)
 		const struct conf_issue *it = &is->items[i];
 
 		log_warn("config", "%s:%u:%u: %s%s%s (%s)", path, it->line,
-		    it->col, log_quote(it->path, strlen(it->path)),
+		    it->col, *it->path == '\0' ? "" :
+		    log_quote(it->path, strlen(it->path)),
 		    *it->path == '\0' ? "" : ": ",
 		    log_quote(it->message, strlen(it->message)), what);
 	}

@@ -4,6 +4,7 @@
 #define DAEMON_DAEMON_H
 
 #include "core/daemon/options.h"
+#include "core/net/net.h"
 
 struct conf;
 struct conn;
@@ -28,6 +29,7 @@ struct daemon {
 	struct schema		*connect_native;
 	struct schema		*connect_openclaw;
 	struct proto		*proto;
+	struct net_limits	 limits;
 	struct net		*net;
 	struct state		*state;
 	struct host		*host;
@@ -44,6 +46,9 @@ struct daemon {
 /* secrets.c: what a client must know. Blocks. */
 int	 daemon_load_auth(struct daemon *d, struct conf *conf);
 void	 daemon_load_origins(struct daemon *d, struct conf *conf);
+
+/* limits.c */
+void	 daemon_load_limits(const struct conf *conf, struct net_limits *lim);
 
 /* http.c: probes. */
 void	 daemon_on_http(void *arg, struct conn *c, const struct http_head *head,

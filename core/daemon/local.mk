@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 bin_PROGRAMS += core/daemon/chelad
 core_daemon_chelad_SOURCES = core/daemon/daemon.h core/daemon/http.c \
+	core/daemon/limits.c \
 	core/daemon/main.c core/daemon/notify.c core/daemon/notify.h \
 	core/daemon/options.c core/daemon/options.h core/daemon/secrets.c
 core_daemon_chelad_CPPFLAGS = $(AM_CPPFLAGS) \

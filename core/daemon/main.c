@@ -285,15 +285,14 @@ open_store(struct daemon *d)
 static int
 open_core(struct daemon *d)
 {
-	struct net_limits	 lim;
 	struct net_handler	 handler;
 
-	net_limits_default(&lim);
+	daemon_load_limits(conf_live_get(d->live), &d->limits);
 	d->state = state_new(d->loop, d->proto, CHELA_VERSION_STRING);
 	if (d->state == NULL)
 		return (-ENOMEM);
 	proto_net_handler(d->proto, &handler);
-	d->net = net_new(d->loop, &lim, &handler);
+	d->net = net_new(d->loop, &d->limits, &handler);
 	return (d->net == NULL ? -ENOMEM : 0);
 }
 
@@ -356,6 +355,7 @@ open_host(struct daemon *d)
 		.version = CHELA_VERSION_STRING,
 		.boot_id = d->boot_id,
 		.bind_address = d->bind,
+		.limits = &d->limits,
 		.port = &d->port,
 		.check_results = d->opt.check_results,
 	};

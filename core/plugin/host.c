@@ -455,7 +455,10 @@ host_hello(void *arg, struct peer *p, char **ret_text, size_t *ret_len)
 	}
 	if (hello == NULL)
 		return (-ENOENT);
-	net_limits_default(&lim);
+	if (h->env.limits != NULL)
+		lim = *h->env.limits;
+	else
+		net_limits_default(&lim);
 	policy = (struct chela_hello_policy){
 		.struct_size = sizeof policy,
 		.tick_interval_ms = STATE_TICK_MS,

@@ -29,6 +29,8 @@ struct store;
 #define HOST_DRAIN_US		SEC_US(5) /* for requests of a disabled plugin */
 
 /* What the host works with; all outlive it. */
+struct net_limits;
+
 struct host_env {
 	struct loop	*loop;
 	struct proto	*proto;
@@ -40,6 +42,7 @@ struct host_env {
 	const char	*version;
 	const char	*boot_id;
 	const char	*bind_address;
+	const struct net_limits *limits; /* NULL: the defaults */
 	const uint32_t	*port;		/* known once it listens */
 	bool		 check_results;	/* validate what handlers answer */
 };

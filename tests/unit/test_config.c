@@ -109,11 +109,11 @@ values_are_found(void)
 {
 	struct conf	*c;
 
-	c = takes("{gateway: {port: 1234, tls: {enabled: true}}, agents: "
+	c = takes("{gateway: {port: 1234, tls: {autoGenerate: false}}, agents: "
 	    "{list: [{id: 'main', name: 'M'}, {id: 'b'}]},"
 	    "models: {providers: {x: {models: [{id: 'm'}]}}}}");
 	CU_ASSERT(conf_get_int(c, "gateway.port", 0) == 1234);
-	CU_ASSERT(conf_get_bool(c, "gateway.tls.enabled", false));
+	CU_ASSERT(!conf_get_bool(c, "gateway.tls.autoGenerate", true));
 	CU_ASSERT_STRING_EQUAL(conf_get_str(c, "agents.list[1].id", ""), "b");
 	CU_ASSERT_STRING_EQUAL(conf_get_str(c, "agents.list[0].name", ""), "M");
 	CU_ASSERT(conf_get(c, "agents.list[2].id") == NULL);
