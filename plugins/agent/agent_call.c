@@ -184,6 +184,25 @@ is_wait(struct chela_req *req)
 }
 
 void
+waiters_adopt(struct run *run)
+{
+	struct waiter **p = &agent.lost, *w;
+
+	while ((w = *p) != NULL) {
+		if (strcmp(w->run_id, run->id) != 0) {
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		agent.n_lost--;
+		w->run = run;
+		w->next = run->waiters;
+		run->waiters = w;
+		run->n_waiters++;
+	}
+}
+
+void
 waiters_answer(struct run *run)
 {
 	struct waiter *w;
@@ -238,7 +257,8 @@ waiter_add(struct run *run, struct chela_req *req, const char *run_id,
 {
 	struct waiter *w;
 
-	if ((run != NULL ? run->n_waiters : agent.n_lost) >= WAITERS_MAX)
+	if (run != NULL ? run->n_waiters >= WAITERS_MAX :
+	    agent.n_lost >= LOST_MAX)
 		return (-ENOBUFS);
 	w = calloc(1, sizeof *w);
 	if (w == NULL)

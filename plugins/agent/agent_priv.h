@@ -26,6 +26,7 @@
 #define CONCURRENT		4u	/* running, unless configured */
 #define CONCURRENT_MAX		64u
 #define WAITERS_MAX		64u	/* calls that wait for one run */
+#define LOST_MAX		1000u	/* that wait for runs not known yet */
 #define MESSAGE_MAX		1048576u /* bytes of a message */
 #define SYSTEM_MAX		262144u	/* bytes of an extra system prompt */
 #define TEXT_MAX		2097152u /* bytes of an answer */
@@ -220,6 +221,7 @@ void	deliver_answer(struct run *run);
 /* agent_call.c */
 chela_handler_fn agent_call, agent_wait, agent_identity;
 chela_scope_fn agent_call_scope;
+void	waiters_adopt(struct run *run);	/* those that came before it */
 void	waiters_answer(struct run *run);
 void	waiters_free(void);
 

@@ -397,6 +397,7 @@ queue_start(const struct chela_agent_start *rq, const char **ret_why)
 	}
 	list_add(&agent.first, &agent.last, run);
 	agent.n_active++;
+	waiters_adopt(run);
 	(void)agent.sessions->run_state(key, run->id, CHELA_RUN_QUEUED,
 	    busy ? "queued" : NULL, NULL);
 	queue_schedule();

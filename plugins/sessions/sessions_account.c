@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Usage, counted when a row is stored, so that no transcript has to be read for it:
- * one object a day and agent, one object a session. Days are those of the gateway's
- * time zone.
+ * one object a day and agent ("u/<day>/<agent>"), one a session and month
+ * ("y/<sessionId>/<month>": a month bounds what is written anew with every row).
+ * Days are those of the gateway's time zone.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,8 +12,8 @@
 
 #include "sessions_priv.h"
 
-#define ACCOUNT_DAYS_MAX	400u	/* days kept of one session */
-#define ACCOUNT_MODELS_MAX	32u	/* models kept of one day or session */
+#define ACCOUNT_MODELS_MAX	8u	/* kept apart of one day */
+#define MONTHS_MAX		24	/* looked up one by one */
 
 static const char *const token_members[] = {
 	"input", "output", "cacheRead", "cacheWrite", "totalTokens",
@@ -185,20 +186,6 @@ add_model(struct json_object *o, struct json_object *row,
 	totals_add(child(m, "totals", totals_new), totals);
 }
 
-/* The oldest day goes when a session has too many. */
-static void
-drop_oldest(struct json_object *days)
-{
-	char oldest[16] = "9999-99-99";
-
-	json_object_object_foreach(days, name, value) {
-		(void)value;
-		if (strcmp(name, oldest) < 0)
-			(void)snprintf(oldest, sizeof oldest, "%s", name);
-	}
-	json_object_object_del(days, oldest);
-}
-
 static struct json_object *
 load(const char *name)
 {
@@ -231,15 +218,12 @@ account_row(const struct sess *s, struct json_object *row)
 		    CHELA_ANY_REV, NULL, NULL);
 	}
 
-	(void)snprintf(name, sizeof name, "y/%s", s->id);
+	(void)snprintf(name, sizeof name, "y/%s/%.7s", s->id, date);
 	o = load(name);
 	if (get_any(o, "firstActivity") == NULL)
 		set_int(o, "firstActivity", (int64_t)now);
 	set_int(o, "lastActivity", (int64_t)now);
 	days = child(o, "days", json_object_new_object);
-	if (get_any(days, date) == NULL &&
-	    (unsigned)json_object_object_length(days) >= ACCOUNT_DAYS_MAX)
-		drop_oldest(days);
 	day = child(days, date, json_object_new_object);
 	count_messages(child(day, "messages", json_object_new_object), row);
 	if (counts) {
@@ -251,14 +235,52 @@ account_row(const struct sess *s, struct json_object *row)
 	json_object_put(totals);
 }
 
+static int
+forget_one(const char *name, struct json_object *val, uint64_t rev, void *arg)
+{
+	(void)val;
+	(void)rev;
+	json_object_array_add(arg, json_object_new_string(name));
+	return (0);
+}
+
 void
 account_forget(const char *session_id)
 {
-	char name[128];
+	struct json_object	*names = json_object_new_array();
+	char			 prefix[64];
+	size_t			 i;
 
-	(void)snprintf(name, sizeof name, "y/%s", session_id);
-	(void)sessions.host->kv_del(sessions.ctx, name, CHELA_ANY_REV, NULL,
-	    NULL);
+	(void)snprintf(prefix, sizeof prefix, "y/%s/", session_id);
+	(void)sessions.host->kv_each(sessions.ctx, prefix, forget_one, names);
+	for (i = 0; i < json_object_array_length(names); i++)
+		(void)sessions.host->kv_del(sessions.ctx,
+		    json_object_get_string(json_object_array_get_idx(names,
+		    i)), CHELA_ANY_REV, NULL, NULL);
+	json_object_put(names);
+}
+
+/* The months of a window as prefixes; 0: too many, walk them all. */
+static int
+months(const char *from, const char *to, char ret[MONTHS_MAX][16],
+    const char *head)
+{
+	int	 y = atoi(from), m = atoi(from + 5);
+	int	 y2 = atoi(to), m2 = atoi(to + 5), n = 0;
+
+	if (strlen(from) < 10 || strlen(to) < 10)
+		return (0);
+	for (; y < y2 || (y == y2 && m <= m2); n++) {
+		if (n == MONTHS_MAX)
+			return (0);
+		(void)snprintf(ret[n], sizeof ret[n], "%s%04d-%02d", head,
+		    y % 10000, m % 100);
+		if (++m > 12) {
+			m = 1;
+			y++;
+		}
+	}
+	return (n);
 }
 
 struct days_walk {
@@ -303,6 +325,15 @@ account_days(const char *agent_id, const char *from_day, const char *to_day,
 		.cb = cb,
 		.arg = arg,
 	};
+	char	 name[MONTHS_MAX][16];
+	int	 i, n, r = 0;
 
-	return (sessions.host->kv_each(sessions.ctx, "u/", days_one, &w));
+	n = months(from_day, to_day, name, "u/");
+	if (n == 0)
+		return (sessions.host->kv_each(sessions.ctx, "u/", days_one,
+		    &w));
+	for (i = 0; i < n && r == 0; i++)
+		r = sessions.host->kv_each(sessions.ctx, name[i], days_one,
+		    &w);
+	return (r);
 }

@@ -239,9 +239,16 @@ static void
 fork_read(int r, const struct chela_row *rows, size_t n, void *arg)
 {
 	struct create	*c = arg;
-	size_t		 i;
+	size_t		 i = 0;
 
-	for (i = 0; r >= 0 && i < n; i++) {
+	/* Positions may be missing: what was copied comes again then. */
+	while (i < n && rows[i].seq + FORK_PAGE < c->fork_next)
+		i++;
+	if (r >= 0 && i == n) {
+		fork_next(c);
+		return;
+	}
+	for (; r >= 0 && i < n; i++) {
 		struct chela_session_append in = {
 			.struct_size = sizeof in,
 			.flags = CHELA_APPEND_QUIET,
@@ -255,8 +262,6 @@ fork_read(int r, const struct chela_row *rows, size_t n, void *arg)
 	}
 	if (r < 0)
 		fork_failed(c);
-	else if (n == 0)
-		fork_next(c);
 }
 
 static void

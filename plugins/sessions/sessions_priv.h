@@ -3,7 +3,7 @@
  * What the files of plugin sessions share.
  *
  * Tables: "s/<key>" is a session's entry, "u/<day>/<agent>" the usage of a day,
- * "y/<sessionId>" the usage of a session. Logs: "t/<sessionId>" is a transcript.
+ * "y/<sessionId>/<month>" the usage of a session. Logs: "t/<sessionId>" is a transcript.
  * The index (struct sess) holds what lists and look-ups need, so that no call has to
  * parse the entries of all sessions.
  */

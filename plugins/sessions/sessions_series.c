@@ -205,6 +205,8 @@ series_read(int r, const struct chela_row *rows, size_t n, void *arg)
 	size_t			 i;
 
 	for (i = 0; r >= 0 && i < n; i++) {
+		if (rows[i].seq + SERIES_PAGE < c->next)
+			continue;	/* of the page before: a gap */
 		if (c->logs == NULL &&
 		    strstr(rows[i].text, "\"usage\":{") == NULL)
 			continue;

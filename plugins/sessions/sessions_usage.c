@@ -172,60 +172,79 @@ values(struct json_object *o)
 	return (list);
 }
 
+/* What is summed up of one session. */
+struct own {
+	struct usage		*u;
+	struct json_object	*totals;
+	struct json_object	*counts;
+	struct json_object	*models;
+	struct json_object	*daily;
+	int64_t			 first;
+	int64_t			 last;
+};
+
+static int
+add_month(const char *name, struct json_object *val, uint64_t rev, void *arg)
+{
+	struct json_object	*days = get_any(val, "days"), *item, *t;
+	struct own		*own = arg;
+	struct usage		*u = own->u;
+
+	(void)name;
+	(void)rev;
+	if (days == NULL)
+		return (0);
+	if (own->first == 0)
+		own->first = get_int(val, "firstActivity", 0);
+	own->last = get_int(val, "lastActivity", own->last);
+	json_object_object_foreach(days, date, day) {
+		if (strcmp(date, u->from) < 0 || strcmp(date, u->to) > 0)
+			continue;
+		t = get_any(day, "totals");
+		add_counts(own->counts, get_any(day, "messages"));
+		add_models(u, own->models, day);
+		add_day(u, date, day);
+		if (t != NULL)
+			totals_add(own->totals, t);
+		item = json_object_new_object();
+		set_str(item, "date", date);
+		set_int(item, "tokens", get_int(t, "totalTokens", 0));
+		json_object_object_add(item, "cost", json_object_new_double(
+		    json_object_get_double(get_any(t, "totalCost"))));
+		json_object_array_add(own->daily, item);
+	}
+	return (0);
+}
+
 /* The usage of one session within the days asked for; gives, or NULL: none. */
 static struct json_object *
 session_usage(struct usage *u, const struct sess *s)
 {
-	struct json_object	*o = NULL, *out, *days, *daily, *counts, *models;
-	struct json_object	*item;
-	char			 name[64];
+	struct own	 own = { .u = u };
+	char		 prefix[64];
 
-	(void)snprintf(name, sizeof name, "y/%s", s->id);
-	if (sessions.host->kv_get(sessions.ctx, name, &o, NULL) < 0)
-		return (NULL);
-	out = totals_new();
-	counts = json_object_new_object();
-	models = json_object_new_object();
-	daily = json_object_new_array();
-	days = get_any(o, "days");
-	if (days != NULL) {
-		json_object_object_foreach(days, date, day) {
-			if (strcmp(date, u->from) < 0 ||
-			    strcmp(date, u->to) > 0)
-				continue;
-			add_counts(counts, get_any(day, "messages"));
-			add_models(u, models, day);
-			add_day(u, date, day);
-			totals_add(out, get_any(day, "totals"));
-			item = json_object_new_object();
-			set_str(item, "date", date);
-			set_int(item, "tokens", get_int(get_any(day, "totals"),
-			    "totalTokens", 0));
-			json_object_object_add(item, "cost",
-			    json_object_new_double(json_object_get_double(
-			    get_any(get_any(day, "totals"), "totalCost"))));
-			json_object_array_add(daily, item);
-		}
-	}
-	if (get_int(counts, "total", 0) == 0) {
-		json_object_put(out);
-		json_object_put(counts);
-		json_object_put(models);
-		json_object_put(daily);
-		json_object_put(o);
+	own.totals = totals_new();
+	own.counts = json_object_new_object();
+	own.models = json_object_new_object();
+	own.daily = json_object_new_array();
+	(void)snprintf(prefix, sizeof prefix, "y/%s/", s->id);
+	(void)sessions.host->kv_each(sessions.ctx, prefix, add_month, &own);
+	if (get_int(own.counts, "total", 0) == 0) {
+		json_object_put(own.totals);
+		json_object_put(own.counts);
+		json_object_put(own.models);
+		json_object_put(own.daily);
 		return (NULL);
 	}
-	totals_add(u->totals, out);
-	add_counts(u->messages, counts);
-	set_int(out, "firstActivity", get_int(o, "firstActivity", 0));
-	set_int(out, "lastActivity", get_int(o, "lastActivity", 0));
-	set_int(out, "durationMs", get_int(o, "lastActivity", 0) -
-	    get_int(o, "firstActivity", 0));
-	json_object_object_add(out, "messageCounts", counts);
-	json_object_object_add(out, "modelUsage", values(models));
-	json_object_object_add(out, "dailyBreakdown", daily);
-	json_object_put(o);
-	return (out);
+	totals_add(u->totals, own.totals);
+	add_counts(u->messages, own.counts);
+	set_int(own.totals, "firstActivity", own.first);
+	set_int(own.totals, "lastActivity", own.last);
+	set_int(own.totals, "durationMs", own.last - own.first);
+	json_object_object_add(own.totals, "messageCounts", own.counts);
+	json_object_object_add(own.totals, "modelUsage", values(own.models));
+	json_object_object_add(own.totals, "dailyBreakdown", own.daily);
+	return (own.totals);
 }
 
 static void

@@ -458,12 +458,14 @@ wait_has_a_time_limit_too(void)
 {
 	struct fake		*f = begin("{}");
 	struct json_object	*r;
-	struct fake_req		*rq, *gone;
+	struct fake_req		*rq, *gone, *early;
 
 	r = fake_call(f, NULL, "agent.wait",
 	    "{\"runId\":\"X\",\"timeoutMs\":0}");
 	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "timeout");
 	json_object_put(r);
+	/* One that asks before the run is there gets its end as well. */
+	early = fake_send(f, NULL, "agent.wait", "{\"runId\":\"A\"}");
 	CU_ASSERT_EQUAL(start("A", "main", "first", 0), 0);
 	CU_ASSERT_FATAL(fakemodel_wait(f, 0));
 	gone = fake_send(f, fake_conn_new(f, NULL), "agent.wait",
@@ -482,6 +484,9 @@ wait_has_a_time_limit_too(void)
 	    "ok");
 	fake_req_free(rq);
 	fake_req_free(gone);
+	CU_ASSERT_STRING_EQUAL(fake_str(fake_reply(early), "result.status"),
+	    "ok");
+	fake_req_free(early);
 	end(f);
 }
 
