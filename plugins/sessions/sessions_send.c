@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sessions.send, .steer and .abort: chat under the names of sessions. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sessions_priv.h"
@@ -128,8 +129,15 @@ sessions_abort(struct chela_ctx *ctx, struct chela_req *req,
 	if (s != NULL && run_id == NULL &&
 	    !get_bool(params, "clearQueued", false))
 		run_id = running_id(s);
-	if (s != NULL && s->n_runs > 0 && sessions.runner != NULL)
-		n = sessions.runner->abort(s->key, run_id, "rpc", &ids);
+	if (s != NULL && s->n_runs > 0 && sessions.runner != NULL) {
+		/* The run's end takes its name out of the session's list. */
+		char *id = run_id != NULL ? strdup(run_id) : NULL;
+
+		if (run_id != NULL && id == NULL)
+			return (-ENOMEM);
+		n = sessions.runner->abort(s->key, id, "rpc", &ids);
+		free(id);
+	}
 	if (n > 0)
 		first = json_object_get(json_object_array_get_idx(ids, 0));
 	json_object_put(ids);

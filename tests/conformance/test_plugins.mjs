@@ -3,8 +3,8 @@
 // methods with it, a file put back brings them back, and the process stays.
 import fs from "node:fs";
 import path from "node:path";
-import { BUILD, Gateway, assert, check, finish, note, operator, tempDir }
-	from "./lib.mjs";
+import { BUILD, Gateway, Raw, assert, check, connectParams, finish, note,
+	operator, tempDir, within } from "./lib.mjs";
 
 const dir = tempDir("plugins");
 
@@ -117,11 +117,12 @@ await check("the process is the same from first to last", async () => {
 });
 await check("an empty plugin directory: the core refuses every frame clearly", async () => {
 	const bare = await new Gateway({ pluginDirs: [tempDir("none")] }).start();
-	const c = await operator(bare);
-	assert.deepEqual(c.hello.features.methods, []);
-	const f = await c.frame("health", {});
+	const c = await new Raw(bare.url).open();
+	const f = await c.frame("connect", connectParams({ token: bare.token }));
 	assert.equal(f.ok, false);
-	assert.match(f.error.message, /^unknown method: health|no plugin/);
+	assert.equal(f.error.code, "UNAVAILABLE");
+	assert.match(f.error.message, /no plugin 'connect' is loaded/);
+	await within(c.closed, "close");
 	await bare.stop();
 });
 await finish();
