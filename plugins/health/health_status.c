@@ -218,9 +218,12 @@ fail:
 static int
 status_fill(struct json_object *o, bool is_admin)
 {
-	struct json_object	*agents = summary_agents(HEALTH_STATUS_RECENT);
-	int			 r;
+	const struct chela_models_1	*models = hl_service(
+					    CHELA_MODELS_SERVICE);
+	struct json_object		*agents;
+	int				 r;
 
+	agents = summary_agents(HEALTH_STATUS_RECENT);
 	if (agents == NULL)
 		return (-ENOMEM);
 	r = hl_add_str(o, "runtimeVersion", hl.state->version());
@@ -233,6 +236,12 @@ status_fill(struct json_object *o, bool is_admin)
 	if (r == 0)
 		r = sessions_add(o, agents, is_admin);
 	json_object_put(agents);
+	if (r == 0)
+		r = hl_add_str(o, "configStatus", hl.config == NULL ? "ok" :
+		    hl.config->reload_status());
+	if (r == 0)
+		r = hl_add_bool(o, "modelConfigured", models != NULL &&
+		    models->configured());
 	if (r == 0)
 		r = hl_add_int(o, "uptimeMs", (int64_t)hl.state->uptime_ms());
 	if (r == 0)

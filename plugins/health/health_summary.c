@@ -9,6 +9,7 @@
 
 #define EVERY_DEFAULT	"30m"
 #define ACK_DEFAULT	300
+#define SESSIONS_PATH	"sessions"	/* a table of the store, no file */
 
 static struct json_object *
 beat_conf(const char *name)
@@ -89,6 +90,8 @@ summary_beat(bool is_default)
 			r = hl_add(o, texts[i], json_object_get(v));
 		else if (strcmp(texts[i], "target") == 0)
 			r = hl_add_str(o, "target", "none");
+		else if (strcmp(texts[i], "prompt") == 0)
+			r = hl_add_str(o, "prompt", CHELA_HEARTBEAT_PROMPT);
 	}
 	v = beat_conf("ackMaxChars");
 	if (r == 0)
@@ -147,7 +150,7 @@ summary_sessions(const char *agent_id, unsigned n_recent)
 	}
 	if (svc != NULL)
 		(void)svc->each(agent_id, sessions_one, &s);
-	if (s.r < 0 || hl_add_str(o, "path", hl.host->state_dir()) < 0 ||
+	if (s.r < 0 || hl_add_str(o, "path", SESSIONS_PATH) < 0 ||
 	    hl_add_int(o, "count", s.n) < 0) {
 		json_object_put(o);
 		json_object_put(s.recent);
@@ -228,16 +231,13 @@ static struct json_object *
 summary_reload(void)
 {
 	struct json_object	*o = json_object_new_object(), *v;
-	const char		*mode = "hybrid", *status;
+	const char		*mode = "hybrid";
 
 	v = hl.host->conf_path(hl.ctx, "gateway.reload.mode");
 	if (json_object_is_type(v, json_type_string))
 		mode = json_object_get_string(v);
-	status = hl.config == NULL ? "ok" : hl.config->reload_status();
 	if (o == NULL || hl_add_str(o, "hotReloadStatus",
-	    strcmp(mode, "off") == 0 ? "disabled" : "active") < 0 ||
-	    (strcmp(status, "ok") != 0 && hl_add_str(o, "problem", status) <
-	    0)) {
+	    strcmp(mode, "off") == 0 ? "disabled" : "active") < 0) {
 		json_object_put(o);
 		return (NULL);
 	}
@@ -247,20 +247,7 @@ summary_reload(void)
 int
 summary_fill(struct json_object *o)
 {
-	const struct chela_models_1	*models = hl_service(
-					    CHELA_MODELS_SERVICE);
-	struct json_object		*m;
-
-	m = json_object_new_object();
-	if (m == NULL)
-		return (-ENOMEM);
-	if (hl_add_bool(m, "configured", models != NULL &&
-	    models->configured()) < 0) {
-		json_object_put(m);
-		return (-ENOMEM);
-	}
-	if (hl_add(o, "modelRuntime", m) < 0 ||
-	    hl_add_int(o, "heartbeatSeconds", duration_ms(beat_every()) / 1000)
+	if (hl_add_int(o, "heartbeatSeconds", duration_ms(beat_every()) / 1000)
 	    < 0 ||
 	    hl_add_str(o, "defaultAgentId", summary_default_agent()) < 0 ||
 	    hl_add(o, "agents", summary_agents(HEALTH_RECENT)) < 0 ||

@@ -24,13 +24,8 @@
 #define BEAT_EVERY_MAX_MS (INT64_C(366) * 86400000)
 #define BEAT_FILE_MAX	65536	/* bytes of HEARTBEAT.md that are looked at */
 #define BEAT_PREVIEW_MAX 200
-#define BEAT_ACK	"HEARTBEAT_OK"
+#define BEAT_ACK	CHELA_HEARTBEAT_ACK
 #define BEAT_ACK_MORE	300	/* characters beside it that are no report */
-
-static const char beat_prompt[] =
-    "This is a heartbeat. Look at the System lines above and at HEARTBEAT.md in "
-    "your workspace, if there is one, and do what they ask for. When nothing "
-    "needs attention, answer " BEAT_ACK " and nothing else.";
 
 struct pending {
 	char		*key;		/* owned; NULL: free */
@@ -390,7 +385,7 @@ run_start(const struct chela_agent_1 *agent, const char *key)
 	rq.session_key = run->key;
 	rq.message = beat_conf_str("prompt");
 	if (rq.message == NULL)
-		rq.message = beat_prompt;
+		rq.message = CHELA_HEARTBEAT_PROMPT;
 	rq.model = beat_conf_str("model");
 	v = beat_conf("timeoutSeconds");
 	if (json_object_is_type(v, json_type_int))

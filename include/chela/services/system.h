@@ -11,6 +11,14 @@
 
 #define CHELA_SYSTEM_SERVICE "system/1"
 
+/* What a heartbeat asks unless agents.defaults.heartbeat.prompt says otherwise. */
+#define CHELA_HEARTBEAT_ACK	"HEARTBEAT_OK"
+#define CHELA_HEARTBEAT_PROMPT \
+	"This is a heartbeat. Look at the System lines above and at " \
+	"HEARTBEAT.md in your workspace, if there is one, and do what they " \
+	"ask for. When nothing needs attention, answer " CHELA_HEARTBEAT_ACK \
+	" and nothing else."
+
 struct chela_system_1 {
 	uint32_t	struct_size;
 	uint32_t	reserved;
