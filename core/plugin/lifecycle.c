@@ -169,7 +169,8 @@ plugin_enter_tables(struct chela_ctx *ctx, struct buf *why)
 
 _Static_assert(CHELA_EVENT_DROPPABLE == BUS_DROPPABLE &&
     CHELA_EVENT_VERSIONED == BUS_VERSIONED &&
-    CHELA_EVENT_SCOPED == BUS_SCOPED, "one set of bits");
+    CHELA_EVENT_SCOPED == BUS_SCOPED &&
+    CHELA_EVENT_NODE_DIRECT == BUS_NODE_DIRECT, "one set of bits");
 _Static_assert(CHELA_ROLE_OPERATOR == ROLE_OPERATOR &&
     CHELA_ROLE_NODE == ROLE_NODE, "one set of bits");
 

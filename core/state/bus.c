@@ -218,6 +218,9 @@ emission_is_for(const struct emission *e, const struct peer *p)
 		return (false);
 	if (p == o->except)
 		return (false);
+	if (p->role == ROLE_NODE && (f->flags & BUS_NODE_DIRECT) != 0 &&
+	    o->only == NULL)
+		return (false);
 	if (o->cap != NULL && !peer_has_cap(p, o->cap))
 		return (false);
 	if ((f->flags & BUS_SCOPED) != 0 && p->has_scoped_events &&

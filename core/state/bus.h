@@ -16,6 +16,7 @@ struct proto;
 #define BUS_DROPPABLE	0x1u	/* skipped for slow readers, with its number */
 #define BUS_VERSIONED	0x2u	/* carries stateVersion */
 #define BUS_SCOPED	0x4u	/* see struct bus_opts.scoped_topic */
+#define BUS_NODE_DIRECT	0x8u	/* nodes: only with bus_opts.only */
 
 #define BUS_TOPIC_MAX	600	/* bytes of a topic's name */
 #define BUS_SUBS_MAX	256	/* topics of one peer */

@@ -51,6 +51,8 @@ extern "C" {
 	 * A connection with capability "session-scoped-events" gets it only for
 	 * topics that it subscribed to.
 	 */
+#define CHELA_EVENT_NODE_DIRECT	0x00000008u
+	/* A node gets it only when it is sent to that node alone. */
 
 /* struct chela_dep.flags */
 #define CHELA_DEP_OPTIONAL	0x00000001u

@@ -12,7 +12,9 @@
 #include <chela/services/hello.h>
 #include <chela/services/http.h>
 #include <chela/services/model.h>
+#include <chela/services/nodes.h>
 #include <chela/services/plugins.h>
+#include <chela/services/process.h>
 #include <chela/services/sessions.h>
 #include <chela/services/state.h>
 #include <chela/services/system.h>
@@ -65,9 +67,17 @@ ANCHOR(chela_model_handler)
 ANCHOR(chela_model_1)
 ANCHOR(chela_model_ref)
 ANCHOR(chela_models_1)
+ANCHOR(chela_node_info)
+ANCHOR(chela_node_result)
+ANCHOR(chela_node_call)
+ANCHOR(chela_nodes_1)
 ANCHOR(chela_plugin_info)
 ANCHOR(chela_method_info)
 ANCHOR(chela_plugins_1)
+ANCHOR(chela_process_request)
+ANCHOR(chela_process_result)
+ANCHOR(chela_process_handler)
+ANCHOR(chela_process_1)
 ANCHOR(chela_session_info)
 ANCHOR(chela_session_append)
 ANCHOR(chela_session_runner)

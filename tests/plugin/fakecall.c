@@ -739,6 +739,10 @@ conn_gets(const struct chela_conn *c, const struct chela_event *e,
 	if (e->scope != NULL && c->opt.role == CHELA_ROLE_OPERATOR &&
 	    !conn_scope(c, e->scope))
 		return (false);
+	if (c->opt.role == CHELA_ROLE_NODE &&
+	    (e->flags & CHELA_EVENT_NODE_DIRECT) != 0 &&
+	    (opt == NULL || opt->only == NULL))
+		return (false);
 	if (opt == NULL)
 		return (true);
 	if (opt->only != NULL && opt->only != c)
