@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin agent: runs. A message becomes a call of a model, the answer a row of the
- * session, and what happens on the way is told to clients and to other plugins. No
- * tools are offered to the model in this release.
+ * Plugin agent: runs. A message becomes a call of a model, the answer a row of
+ * the session, and what happens on the way is told to clients and to other
+ * plugins. No tools are offered to the model in this release.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -91,8 +91,8 @@ agent_start(struct chela_ctx *ctx)
 }
 
 /*
- * The daemon is going: everybody is told that the runs end, what they said so far is
- * stored, and no callback of a model counts any more.
+ * The daemon is going: everybody is told that the runs end, what they said so
+ * far is stored, and no callback of a model counts any more.
  */
 static void
 agent_stop(struct chela_ctx *ctx)

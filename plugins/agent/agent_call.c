@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The methods: agent (two answers to one request), agent.wait, agent.identity.get,
- * and the calls that wait for the end of a run.
+ * The methods: agent (two answers to one request), agent.wait,
+ * agent.identity.get, and the calls that wait for the end of a run.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -92,7 +92,8 @@ run_error(const struct run *run)
 static struct json_object *
 run_result(const struct run *run)
 {
-	struct json_object	*o = json_object_new_object(), *list, *p, *m, *a;
+	struct json_object	*o = json_object_new_object();
+	struct json_object	*list, *p, *m, *a;
 
 	list = json_object_new_array();
 	if (run->text.len > 0 && strcmp(run->text.s, SILENT) != 0) {
@@ -250,7 +251,10 @@ wait_over(struct chela_ctx *ctx, void *arg)
 	waiter_free(w);
 }
 
-/* Adds a waiter for a run (NULL: one that is not known, until the time is over). */
+/*
+ * Adds a waiter for a run (NULL: one that is not known, until the time is
+ * over).
+ */
 static int
 waiter_add(struct run *run, struct chela_req *req, const char *run_id,
     int64_t timeout_ms)
@@ -268,7 +272,8 @@ waiter_add(struct run *run, struct chela_req *req, const char *run_id,
 	if (timeout_ms >= 0)
 		w->timer = agent.host->timer_new(agent.ctx, wait_over, w);
 	if (w->run_id == NULL || (timeout_ms >= 0 && (w->timer == NULL ||
-	    agent.host->timer_set(w->timer, (uint64_t)timeout_ms * 1000) < 0))) {
+	    agent.host->timer_set(w->timer,
+	    (uint64_t)timeout_ms * 1000) < 0))) {
 		waiter_free(w);
 		return (-ENOMEM);
 	}

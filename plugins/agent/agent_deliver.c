@@ -36,8 +36,8 @@ find_channel(const char *id)
 }
 
 /*
- * Completes the route from the session's last one. Without a route a strict run is
- * refused; one that does its best goes on without delivery.
+ * Completes the route from the session's last one. Without a route a strict run
+ * is refused; one that does its best goes on without delivery.
  */
 int
 deliver_check(struct run *run, const char **ret_why)

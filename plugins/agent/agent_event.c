@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a run tells: the event "agent" to clients, and the same to watchers (plugin
- * chat makes "chat" events of it). One number counts both: seq.
+ * What a run tells: the event "agent" to clients, and the same to watchers
+ * (plugin chat makes "chat" events of it). One number counts both: seq.
  *
- * Text is told at once when it is the first, else at most once in a time slot; slots
- * get longer with the text, as each event repeats all of it.
+ * Text is told at once when it is the first, else at most once in a time slot;
+ * slots get longer with the text, as each event repeats all of it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is checked before a run starts: attachments and the policy of the session. */
+/*
+ * What is checked before a run starts: attachments and the policy of the
+ * session.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

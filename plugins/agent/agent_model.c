@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The call of the model: which one, with what of the transcript, and what comes back.
+ * The call of the model: which one, with what of the transcript, and what comes
+ * back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,8 +67,8 @@ resolve(struct run *run, const char **ret_why)
 }
 
 /*
- * Rows that a model has no use for: commands and what they answered, failed turns,
- * and those without content.
+ * Rows that a model has no use for: commands and what they answered, failed
+ * turns, and those without content.
  */
 static bool
 row_is_useful(struct json_object *row)
@@ -85,8 +86,8 @@ row_is_useful(struct json_object *row)
 }
 
 /*
- * Tool calls of earlier turns were never answered, and an endpoint refuses those:
- * they go. So do images, whose bytes are not in the transcript.
+ * Tool calls of earlier turns were never answered, and an endpoint refuses
+ * those: they go. So do images, whose bytes are not in the transcript.
  */
 static void
 row_strip(struct json_object *row)

@@ -31,7 +31,7 @@
 #define SYSTEM_MAX		262144u	/* bytes of an extra system prompt */
 #define TEXT_MAX		2097152u /* bytes of an answer */
 #define THINKING_MAX		262144u	/* bytes of reasoning that are kept */
-#define KEPT_TEXT_MAX		65536u	/* bytes kept of an ended run's answer */
+#define KEPT_TEXT_MAX		65536u	/* bytes of an ended run's answer */
 #define TOOL_CALLS_MAX		64u	/* of one answer */
 #define TOOL_ARGS_MAX		262144u	/* bytes of one call's arguments */
 #define HISTORY_ROWS_MAX	400u
@@ -81,9 +81,10 @@ struct waiter {
 };
 
 /*
- * One run. In the tree by its id from start() until it is forgotten; in the list of
- * active ones until it ended, then in that of the ended ones. refs counts callbacks
- * that are still to come: it is freed when it is forgotten and there are none.
+ * One run. In the tree by its id from start() until it is forgotten; in the
+ * list of active ones until it ended, then in that of the ended ones. refs
+ * counts callbacks that are still to come: it is freed when it is forgotten and
+ * there are none.
  */
 struct run {
 	uint32_t		 magic;
@@ -133,7 +134,7 @@ struct run {
 	const char		*error_kind;
 	struct json_object	*error_detail;
 	const char		*delivery;	/* "sent", "failed", NULL */
-	struct run		*leader;	/* whose message includes ours */
+	struct run		*leader;	/* who has our message */
 	struct waiter		*waiters;
 	uint32_t		 n_waiters;
 	struct run		*prev;
@@ -150,7 +151,7 @@ struct agent {
 	const struct chela_host		*host;
 	const struct chela_sessions_1	*sessions;
 	void				*by_id;		/* tsearch() */
-	struct run			*first;		/* active, oldest first */
+	struct run			*first;	/* oldest first */
 	struct run			*last;
 	struct run			*ended_first;
 	struct run			*ended_last;

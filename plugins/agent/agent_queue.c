@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which runs there are and which may run: one a session, and so many in all as the
- * configuration says. The list of active runs is the order in which they came.
+ * Which runs there are and which may run: one a session, and so many in all as
+ * the configuration says. The list of active runs is the order in which they
+ * came.
  */
 #include <errno.h>
 #include <search.h>
@@ -195,7 +196,9 @@ schedule_now(struct chela_ctx *ctx, void *arg)
 	}
 }
 
-/* Starts what may start, on the next turn: the answer to the caller goes first. */
+/*
+ * Starts what may start, on the next turn: the answer to the caller goes first.
+ */
 void
 queue_schedule(void)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a run. Every step ends in a callback that begins the next one, or ends
- * the run when it was aborted meanwhile. From STEP_STORE on the answer counts: an
- * abort that comes then is too late, so that there is one end and not two.
+ * The life of a run. Every step ends in a callback that begins the next one, or
+ * ends the run when it was aborted meanwhile. From STEP_STORE on the answer
+ * counts: an abort that comes then is too late, so that there is one end and
+ * not two.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -194,8 +195,8 @@ run_begin(struct run *run)
 }
 
 /*
- * Marks the run; the end follows when what it waits for has come. A model may take
- * its time to let go, so the run does not wait for that.
+ * Marks the run; the end follows when what it waits for has come. A model may
+ * take its time to let go, so the run does not wait for that.
  */
 void
 run_abort(struct run *run, const char *reason)
@@ -467,8 +468,8 @@ answer_stored(int r, uint64_t seq, const char *id, void *arg)
 }
 
 /*
- * The answer, whole or partial, goes into the transcript; then the end is told. What
- * was aborted before its first word leaves no row.
+ * The answer, whole or partial, goes into the transcript; then the end is told.
+ * What was aborted before its first word leaves no row.
  */
 static void
 store_answer(struct run *run)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin chat: what a chat window needs. Messages in, events and history out; the
- * runs themselves are those of plugin agent.
+ * Plugin chat: what a chat window needs. Messages in, events and history out;
+ * the runs themselves are those of plugin agent.
  */
 #include <errno.h>
 #include <string.h>
@@ -55,8 +55,8 @@ chat_reload(struct chela_ctx *ctx, struct json_object *conf)
 }
 
 /*
- * stop() of agent comes after this one and ends the runs; their last events still go
- * out, so the watcher stays until fini().
+ * stop() of agent comes after this one and ends the runs; their last events
+ * still go out, so the watcher stays until fini().
  */
 static void
 chat_stop(struct chela_ctx *ctx)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages that are commands. The call is answered at once; what the command says
- * comes as the final event of a turn that no model took part in. Both rows are marked
- * as a command's, so that no model reads them later.
+ * Messages that are commands. The call is answered at once; what the command
+ * says comes as the final event of a turn that no model took part in. Both rows
+ * are marked as a command's, so that no model reads them later.
  */
 #include <errno.h>
 #include <search.h>
@@ -13,8 +13,8 @@
 #include "chat_priv.h"
 
 /*
- * One command that runs or ran. In the tree by its id; in the list oldest first, when
- * it has ended. Kept as long as its key means it.
+ * One command that runs or ran. In the tree by its id; in the list oldest
+ * first, when it has ended. Kept as long as its key means it.
  */
 struct turn {
 	char			*id;

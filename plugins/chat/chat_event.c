@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The event "chat": what agent tells of a run, as chat windows want it. A run gives
- * any number of status and delta, then one final, aborted or error.
+ * The event "chat": what agent tells of a run, as chat windows want it. A run
+ * gives any number of status and delta, then one final, aborted or error.
  */
 #include <stdio.h>
 #include <stdlib.h>

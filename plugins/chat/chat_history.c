@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chat.history and chat.startup. Rows are stored as they are given out, so a page is
- * their texts side by side; only rows that have to be cut are parsed.
+ * chat.history and chat.startup. Rows are stored as they are given out, so a
+ * page is their texts side by side; only rows that have to be cut are parsed.
  *
- * A cursor names the conversation (a reset makes a new one) and the last position that
- * the client has. It gets what came since, or is told to begin anew.
+ * A cursor names the conversation (a reset makes a new one) and the last
+ * position that the client has. It gets what came since, or is told to begin
+ * anew.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -113,7 +114,8 @@ chars_len(const char *s, int64_t chars)
 static void
 out_cut_row(struct out *out, const struct chela_row *row, int64_t chars)
 {
-	struct json_object	*o = json_tokener_parse(row->text), *content, *v;
+	struct json_object	*o = json_tokener_parse(row->text);
+	struct json_object	*content, *v;
 	static const char *const names[] = { "text", "thinking" };
 	size_t			 i, j, n, len;
 	const char		*s;

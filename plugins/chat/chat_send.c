@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chat.send and chat.abort. The order of the checks is part of the contract: a policy
- * that denies and a stop word come before the look at what was sent already.
+ * chat.send and chat.abort. The order of the checks is part of the contract: a
+ * policy that denies and a stop word come before the look at what was sent
+ * already.
  */
 #include <ctype.h>
 #include <errno.h>

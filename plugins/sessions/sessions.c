@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin sessions: the conversations of all agents, their transcripts, and who is
- * told of a change. It starts no runs: plugin chat hands it a runner for the methods
- * that do.
+ * Plugin sessions: the conversations of all agents, their transcripts, and who
+ * is told of a change. It starts no runs: plugin chat hands it a runner for the
+ * methods that do.
  */
 #include <errno.h>
 #include <stdlib.h>

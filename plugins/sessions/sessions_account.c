@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Usage, counted when a row is stored, so that no transcript has to be read for it:
- * one object a day and agent ("u/<day>/<agent>"), one a session and month
- * ("y/<sessionId>/<month>": a month bounds what is written anew with every row).
- * Days are those of the gateway's time zone.
+ * Usage, counted when a row is stored, so that no transcript has to be read for
+ * it: one object a day and agent ("u/<day>/<agent>"), one a session and month
+ * ("y/<sessionId>/<month>": a month bounds what is written anew with every
+ * row). Days are those of the gateway's time zone.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -103,7 +103,8 @@ day_of(uint64_t ms, char ret_day[16])
 }
 
 static struct json_object *
-child(struct json_object *o, const char *name, struct json_object *(*make)(void))
+child(struct json_object *o, const char *name,
+    struct json_object *(*make)(void))
 {
 	struct json_object *v = get_any(o, name);
 

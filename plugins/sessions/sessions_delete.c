@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sessions.delete, .reset and .compact. Before a session goes, its runs are aborted
- * and waited for.
+ * sessions.delete, .reset and .compact. Before a session goes, its runs are
+ * aborted and waited for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -297,8 +297,8 @@ compact_done(int r, void *arg)
 }
 
 /*
- * Keeps the last rows. Without maxLines the older part would have to be summed up by
- * a model; this release says so instead of dropping it.
+ * Keeps the last rows. Without maxLines the older part would have to be summed
+ * up by a model; this release says so instead of dropping it.
  */
 int
 sessions_compact(struct chela_ctx *ctx, struct chela_req *req,

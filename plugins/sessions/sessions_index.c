@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The index of all sessions and their entries in the table. An entry is parsed when
- * it is read or changed; what lists need is kept in struct sess.
+ * The index of all sessions and their entries in the table. An entry is parsed
+ * when it is read or changed; what lists need is kept in struct sess.
  */
 #include <errno.h>
 #include <search.h>
@@ -418,8 +418,8 @@ fail:
 }
 
 /*
- * A run that was active when the daemon stopped will never end: it is marked here,
- * so that no client waits for it.
+ * A run that was active when the daemon stopped will never end: it is marked
+ * here, so that no client waits for it.
  */
 static void
 mark_lost(struct sess *s, struct json_object *entry)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Session keys: agent:<agentId>:<rest>, and the bare keys "global" and "unknown".
- * Who the agents are is asked of plugin agents at every call: it may change while
- * the daemon runs. Without it there is the agent "main".
+ * Session keys: agent:<agentId>:<rest>, and the bare keys "global" and
+ * "unknown". Who the agents are is asked of plugin agents at every call: it may
+ * change while the daemon runs. Without it there is the agent "main".
  */
 #include <ctype.h>
 #include <errno.h>

@@ -89,7 +89,8 @@ filter_init(struct filter *f, struct json_object *params)
 
 /*
  * One call of sessions.list. It holds a snapshot of the order; the sessions are
- * looked at, and later written, in slices, so that a long list keeps nobody waiting.
+ * looked at, and later written, in slices, so that a long list keeps nobody
+ * waiting.
  */
 struct page {
 	struct chela_req	 *req;
@@ -203,7 +204,9 @@ page_head(struct page *p)
 	return (0);
 }
 
-/* Writes one slice; 1: all are written. A session that has gone leaves no row. */
+/*
+ * Writes one slice; 1: all are written. A session that has gone leaves no row.
+ */
 static int
 page_rows(struct page *p)
 {

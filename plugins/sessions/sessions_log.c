@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transcripts. A row is stored in the form in which it is given to clients, so that a
- * history is a splice of texts. Its position counts from 1 since the last reset; its
- * number in the log is position + base. The entry is put before its row: after a
- * crash a position may be missing, but none is used twice.
+ * Transcripts. A row is stored in the form in which it is given to clients, so
+ * that a history is a splice of texts. Its position counts from 1 since the
+ * last reset; its number in the log is position + base. The entry is put before
+ * its row: after a crash a position may be missing, but none is used twice.
  */
 #include <errno.h>
 #include <stdlib.h>

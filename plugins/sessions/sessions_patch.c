@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sessions.patch: null clears, absent leaves, a value sets; the first invalid member
- * refuses the whole call before anything is changed.
+ * sessions.patch: null clears, absent leaves, a value sets; the first invalid
+ * member refuses the whole call before anything is changed.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -134,7 +134,10 @@ is_condition(const char *name)
 	return (false);
 }
 
-/* Members that are not in the table at all need admin too, and are refused then. */
+/*
+ * Members that are not in the table at all need admin too, and are refused
+ * then.
+ */
 const char *
 sessions_patch_scope(struct chela_ctx *ctx, struct json_object *params)
 {

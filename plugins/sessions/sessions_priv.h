@@ -3,9 +3,9 @@
  * What the files of plugin sessions share.
  *
  * Tables: "s/<key>" is a session's entry, "u/<day>/<agent>" the usage of a day,
- * "y/<sessionId>/<month>" the usage of a session. Logs: "t/<sessionId>" is a transcript.
- * The index (struct sess) holds what lists and look-ups need, so that no call has to
- * parse the entries of all sessions.
+ * "y/<sessionId>/<month>" the usage of a session. Logs: "t/<sessionId>" is a
+ * transcript. The index (struct sess) holds what lists and look-ups need, so
+ * that no call has to parse the entries of all sessions.
  */
 #ifndef SESSIONS_PRIV_H
 #define SESSIONS_PRIV_H
@@ -27,7 +27,7 @@
 #define SESSION_LABEL_MAX	512u
 #define SESSION_TITLE_MAX	60u	/* characters */
 #define SESSION_PREVIEW_MAX	160u	/* characters */
-#define SESSION_WATCH_MAX	256u	/* transcripts that a connection watches */
+#define SESSION_WATCH_MAX	256u	/* transcripts, of a connection */
 #define SESSION_ROW_ID_MAX	128u
 #define SESSION_UUID		36u
 
@@ -50,16 +50,16 @@ struct order {
 #define BY_INTERACTION	1u	/* the last message of a user */
 
 /*
- * One session. In trees by key, sessionId and label, and in two lists, newest first.
- * Callbacks look it up again by its key; what goes through many sessions in slices
- * holds a reference and skips those that were dropped meanwhile.
+ * One session. In trees by key, sessionId and label, and in two lists, newest
+ * first. Callbacks look it up again by its key; what goes through many sessions
+ * in slices holds a reference and skips those that were dropped meanwhile.
  */
 struct sess {
 	char			*key;
 	char			 agent[CHELA_SESSION_AGENT_MAX + 1];
 	char			 id[SESSION_UUID + 1];
 	char			*label;		/* or NULL */
-	char			*search;	/* lower case, what is searched */
+	char			*search;	/* lower case; see index */
 	char			*title;		/* or NULL */
 	char			*preview;	/* or NULL */
 	char			*spawned_by;	/* or NULL */
@@ -67,11 +67,11 @@ struct sess {
 	size_t			 row_len;
 	uint64_t		 updated_ms;
 	uint64_t		 interacted_ms;
-	uint64_t		 base;	/* log number of the row before position 1 */
+	uint64_t		 base;	/* log number of position 0 */
 	uint64_t		 seq;	/* position of the newest row */
 	uint64_t		 first;	/* position of the oldest row kept */
 	uint32_t		 generation;	/* resets since start */
-	uint32_t		 status;	/* CHELA_RUN_* of the last run */
+	uint32_t		 status;	/* of the last run */
 	struct run_ref		*runs;
 	uint32_t		 n_runs;
 	bool			 archived;

@@ -18,7 +18,9 @@
 #define SEARCH_ROWS_MAX		200u	/* looked at, before the filter */
 #define SNIPPET_CHARS		240u
 
-/* One call of sessions.preview: the transcripts are read one after the other. */
+/*
+ * One call of sessions.preview: the transcripts are read one after the other.
+ */
 struct preview {
 	struct chela_req	*req;
 	struct json_object	*keys;
@@ -224,7 +226,9 @@ search_wants(const struct search *q, const struct sess *s)
 	return (false);
 }
 
-/* The part of the text around the first hit; NULL when it is not in the text. */
+/*
+ * The part of the text around the first hit; NULL when it is not in the text.
+ */
 static char *
 snippet(const char *text, const char *query)
 {

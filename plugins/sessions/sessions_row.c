@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The row that lists show of a session. Its unchanging part is kept as text; what a
- * run changes (status, active runs) is written behind it.
+ * The row that lists show of a session. Its unchanging part is kept as text;
+ * what a run changes (status, active runs) is written behind it.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs do to a session's row: status, the ids of the active ones, events. */
+/*
+ * What runs do to a session's row: status, the ids of the active ones, events.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,8 +85,8 @@ run_fields(struct json_object *entry, const char *run_id, uint32_t status,
 }
 
 /*
- * A waiting run does not change what the row says of the running one; when a run
- * ends while another waits the row shows the end until that one starts.
+ * A waiting run does not change what the row says of the running one; when a
+ * run ends while another waits the row shows the end until that one starts.
  */
 int
 run_state(const char *key, const char *run_id, uint32_t status,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sessions.usage.timeseries and .usage.logs: the usage within one transcript. It is
- * read page by page, the oldest first, so that a long one keeps nobody waiting.
+ * sessions.usage.timeseries and .usage.logs: the usage within one transcript.
+ * It is read page by page, the oldest first, so that a long one keeps nobody
+ * waiting.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -49,8 +49,8 @@ range_days(const char *range)
 }
 
 /*
- * One call of sessions.usage. The sessions are looked at in slices; those that were
- * not touched since the first day can have used nothing.
+ * One call of sessions.usage. The sessions are looked at in slices; those that
+ * were not touched since the first day can have used nothing.
  */
 struct usage {
 	struct chela_req	*req;

@@ -93,8 +93,8 @@ cut_text(const char *text, size_t chars)
 }
 
 /*
- * White space becomes one space; longer texts end at a word if that keeps more than
- * 60 % of the length, and with an ellipsis.
+ * White space becomes one space; longer texts end at a word if that keeps more
+ * than 60 % of the length, and with an ellipsis.
  */
 char *
 one_line(const char *text, size_t chars)

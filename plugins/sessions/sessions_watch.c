@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who gets which events. Topic "sessions" is every session's events, "messages:<key>"
- * those of one transcript. A connection that has the first leaves the others, so that
- * no row comes twice; "session:<key>" is what narrows chat and agent events for a
- * connection that asked for that.
+ * Who gets which events. Topic "sessions" is every session's events,
+ * "messages:<key>" those of one transcript. A connection that has the first
+ * leaves the others, so that no row comes twice; "session:<key>" is what
+ * narrows chat and agent events for a connection that asked for that.
  */
 #include <errno.h>
 #include <stdlib.h>

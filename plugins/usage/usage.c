@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Plugin usage: what the models cost, by day. The numbers are those that plugin
- * sessions counts when rows are stored; nothing is scanned here. Quotas of vendors
- * are not asked for: usage.status names no provider.
+ * sessions counts when rows are stored; nothing is scanned here. Quotas of
+ * vendors are not asked for: usage.status names no provider.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -97,8 +97,8 @@ sums_write(const struct sums *s, struct json_object *o)
 }
 
 /*
- * Days are counted by the calendar alone: noon UTC of a date is always a whole number
- * of days from that of another one.
+ * Days are counted by the calendar alone: noon UTC of a date is always a whole
+ * number of days from that of another one.
  */
 static time_t
 noon_of(const char *day)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A model for tests: exports "models/1" with one driver that does nothing by itself.
- * The test lets it say something, and end.
+ * A model for tests: exports "models/1" with one driver that does nothing by
+ * itself. The test lets it say something, and end.
  */
 #ifndef TESTS_PLUGIN_FAKEMODEL_H
 #define TESTS_PLUGIN_FAKEMODEL_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Plugin chat: the order of checks, events, history and its cursor, commands. */
+/* Plugin chat: the order of checks, events, history, cursors, commands. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Service "agent/1": runs, that is one turn of a model in a session, exported by
- * plugin agent.
+ * Service "agent/1": runs, that is one turn of a model in a session, exported
+ * by plugin agent.
  *
- * A run is named by its idempotency key. One session has one running run; further
- * ones wait in a bounded queue. A run ends exactly once: as final, aborted or error.
+ * A run is named by its idempotency key. One session has one running run;
+ * further ones wait in a bounded queue. A run ends exactly once: as final,
+ * aborted or error.
  */
 #ifndef CHELA_SERVICES_AGENT_H
 #define CHELA_SERVICES_AGENT_H
@@ -16,7 +17,7 @@
 #define CHELA_RUN_ID_MAX	256u	/* bytes, without the NUL */
 
 /* What a message does that meets a running run. */
-#define CHELA_QUEUE_DEFAULT	0u	/* the session's or the configured mode */
+#define CHELA_QUEUE_DEFAULT	0u	/* the session's, or configured */
 #define CHELA_QUEUE_STEER	1u	/* before the next call of the model;
 					   without tool calls: as FOLLOWUP */
 #define CHELA_QUEUE_FOLLOWUP	2u	/* a run of its own, afterwards */
@@ -85,7 +86,7 @@ struct chela_agent_event {
 	const char		*session_key;	/* canonical */
 	const char		*session_id;
 	const char		*agent_id;
-	uint64_t		 seq;		/* of the agent event of the run */
+	uint64_t		 seq;		/* of the agent event */
 	const char		*text;
 	size_t			 text_len;
 	const char		*all;		/* the whole text so far */
@@ -109,9 +110,9 @@ struct chela_agent_1 {
 	uint32_t	struct_size;
 	uint32_t	reserved;
 	/*
-	 * Copies what it needs. 0: it starts on the next turn of the loop, 1: it
-	 * waits. -EALREADY: a run of that id is running, waiting or ended not
-	 * long ago (state() tells), -ENOBUFS: the session's queue is full,
+	 * Copies what it needs. 0: it starts on the next turn of the loop, 1:
+	 * it waits. -EALREADY: a run of that id is running, waiting or ended
+	 * not long ago (state() tells), -ENOBUFS: the session's queue is full,
 	 * -ENOSPC: too many sessions or runs, -EINVAL: ret_why gives a sentence
 	 * (static or until the next call).
 	 */
@@ -132,7 +133,8 @@ struct chela_agent_1 {
 		    void *arg);
 	/* Every event of every run from now on; lent until unwatch(). */
 	int	(*watch)(const struct chela_agent_watcher *watcher, void *arg);
-	void	(*unwatch)(const struct chela_agent_watcher *watcher, void *arg);
+	void	(*unwatch)(const struct chela_agent_watcher *watcher,
+		    void *arg);
 	/*
 	 * Checks the attachments of a call ([{type, mimeType, fileName,
 	 * content}], content base64 or a data: URL). Gives the array that

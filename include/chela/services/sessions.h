@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Service "sessions/1": the sessions of all agents and their transcripts, exported
- * by plugin sessions.
+ * Service "sessions/1": the sessions of all agents and their transcripts,
+ * exported by plugin sessions.
  *
  * A session is named by its key. Every function takes any spelling of a key
- * ("main", "agent:main:main") and works on the canonical one. Functions that take a
- * done callback call it exactly once, on a later turn of the loop, unless they
- * returned a negative value themselves.
+ * ("main", "agent:main:main") and works on the canonical one. Functions that
+ * take a done callback call it exactly once, on a later turn of the loop,
+ * unless they returned a negative value themselves.
  */
 #ifndef CHELA_SERVICES_SESSIONS_H
 #define CHELA_SERVICES_SESSIONS_H
@@ -59,21 +59,21 @@ struct chela_session_append {
 	 * or system. The service adds timestamp and the member "__openclaw".
 	 */
 	struct json_object	*row;		/* takes, on failure too */
-	const char		*id;		/* of the row; NULL: a new UUID */
+	const char		*id;		/* NULL: a new UUID */
 	const char		*run_id;	/* or NULL */
 	const char		*idempotency_key; /* or NULL */
 };
 
 /*
- * seq is the row's position (1 is the first since a reset), id its name. The row is
- * on disk when r is 0 and its events have been sent.
+ * seq is the row's position (1 is the first since a reset), id its name. The
+ * row is on disk when r is 0 and its events have been sent.
  */
 typedef void chela_session_append_fn(int r, uint64_t seq, const char *id,
     void *arg);
 
 /*
- * Rows in rising order, in the form in which chat.history gives them; seq of a row is
- * its position. The text is lent until the callback returns.
+ * Rows in rising order, in the form in which chat.history gives them; seq of a
+ * row is its position. The text is lent until the callback returns.
  */
 typedef void chela_session_read_fn(int r, const struct chela_row *rows,
     size_t n, void *arg);
@@ -81,8 +81,9 @@ typedef void chela_session_read_fn(int r, const struct chela_row *rows,
 typedef void chela_session_done_fn(int r, void *arg);
 
 /*
- * What starts and stops runs; plugin chat gives it to sessions (which can not depend
- * on it), for sessions.send, .steer, .abort, .create, .delete and .reset.
+ * What starts and stops runs; plugin chat gives it to sessions (which can not
+ * depend on it), for sessions.send, .steer, .abort, .create, .delete and
+ * .reset.
  */
 struct chela_session_runner {
 	uint32_t	struct_size;
@@ -141,7 +142,9 @@ struct chela_sessions_1 {
 	 */
 	int	(*ensure)(const char *key, struct json_object *fields,
 		    const char *created_via);
-	/* Merges fields (takes) and sends sessions.changed; done may be NULL. */
+	/*
+	 * Merges fields (takes) and sends sessions.changed; done may be NULL.
+	 */
 	int	(*patch)(const char *key, struct json_object *fields,
 		    const char *reason, chela_session_done_fn *done,
 		    void *arg);
