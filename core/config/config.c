@@ -47,7 +47,8 @@ conf_text_parse(const char *text, size_t len, struct json_object **ret_doc,
 {
 	struct buf		 strict = BUF_INIT;
 	struct json5_error	 error;
-	struct scan_limits	 lim = { JSON5_DEPTH_MAX, CONF_HEAP_MAX, false };
+	struct scan_limits	 lim = { .depth_max = JSON5_DEPTH_MAX,
+		.heap_max = CONF_HEAP_MAX };
 	struct scan_result	 res;
 	struct json_object	*doc = NULL;
 	int			 r;
@@ -111,7 +112,8 @@ conf_build(struct conf *c, const uint8_t *key, struct conf_issues *issues)
 	r = conf_defaults_fill(c->schema, c->config);
 	if (r < 0)
 		return (r);
-	r = conf_hash_text(key, c->text == NULL ? "" : c->text, c->len, c->hash);
+	r = conf_hash_text(key, c->text == NULL ? "" : c->text, c->len,
+	    c->hash);
 	if (r < 0)
 		return (r);
 	return (conf_hash_doc(key, c->resolved, c->revision));
@@ -155,9 +157,9 @@ out:
 }
 
 /*
- * A file that others may write, or that belongs to another user, decides who may
- * do what here: it is refused. One that others may read only gives secrets away:
- * that is said, as long as there are secrets in it.
+ * A file that others may write, or that belongs to another user, decides who
+ * may do what here: it is refused. One that others may read only gives secrets
+ * away: that is said, as long as there are secrets in it.
  */
 static int
 conf_check_mode(const char *path, struct conf_issues *issues, bool *ret_is_open)

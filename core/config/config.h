@@ -46,10 +46,10 @@ void	 conf_issues_print(const struct conf_issues *is, const char *file,
 	    FILE *out);
 
 /*
- * Where things are. arg is what the command line said, or NULL. Gives a string,
- * NULL: no memory. conf_path_find() looks at arg, $CHELA_CONFIG,
- * ~/.config/chela/chela.json, /etc/chela/chela.json; where no file exists, it is
- * the one that a first write would create.
+ * Where things are. arg is what the command line said, or NULL. Gives a
+ * string, NULL: no memory. conf_path_find() looks at arg, $CHELA_CONFIG,
+ * ~/.config/chela/chela.json, /etc/chela/chela.json; where no file exists, it
+ * is the one that a first write would create.
  */
 char	*conf_path_find(const char *arg) must_use;
 char	*conf_state_dir_find(const char *arg) must_use;
@@ -59,8 +59,9 @@ char	*conf_state_dir_find(const char *arg) must_use;
  * directory. Blocks. Counted.
  * A plugin's own part is added under plugins.entries.<name>.config; takes part.
  */
-int	 conf_schema_load(const char *schema_dir, struct conf_schema **ret_schema,
-	    struct conf_issues *issues) must_use;
+int	 conf_schema_load(const char *schema_dir,
+	    struct conf_schema **ret_schema, struct conf_issues *issues)
+	    must_use;
 struct conf_schema *conf_schema_ref(struct conf_schema *s);
 struct conf_schema *conf_schema_unref(struct conf_schema *s);
 int	 conf_schema_add_plugin(struct conf_schema *s, const char *name,
@@ -73,9 +74,9 @@ int	 conf_key_load(const char *state_dir, uint8_t ret_key[CONF_KEY_LEN])
 	    must_use;
 
 /*
- * Reads path and checks it; no file is an empty configuration. Blocks. key may be
- * NULL: no hashes. -EINVAL with issues when the file is wrong; another errno (one
- * issue says it in words) when it cannot be read.
+ * Reads path and checks it; no file is an empty configuration. Blocks. key may
+ * be NULL: no hashes. -EINVAL with issues when the file is wrong; another
+ * errno (one issue says it in words) when it cannot be read.
  */
 int	 conf_load(const char *path, struct conf_schema *schema,
 	    const uint8_t *key, struct conf **ret_conf,
@@ -96,8 +97,8 @@ struct conf *conf_ref(struct conf *c);
 struct conf *conf_unref(struct conf *c);	/* returns NULL */
 
 /*
- * Values, defaults filled in and ${NAME} replaced; lent as long as the snapshot.
- * path is "gateway.port", "agents.list[0].id", "" for the whole.
+ * Values, defaults filled in and ${NAME} replaced; lent as long as the
+ * snapshot. path is "gateway.port", "agents.list[0].id", "" for the whole.
  */
 struct json_object *conf_get(const struct conf *c, const char *path);
 const char *conf_get_str(const struct conf *c, const char *path,
@@ -109,13 +110,15 @@ bool	 conf_get_bool(const struct conf *c, const char *path, bool otherwise);
 const char *conf_path(const struct conf *c);
 bool	 conf_exists(const struct conf *c);	/* there is a file */
 const char *conf_text(const struct conf *c, size_t *ret_len);	/* or NULL */
-/* As written, before ${NAME} and defaults. Holds secrets, as conf_get() does. */
+/*
+ * As written, before ${NAME} and defaults. Holds secrets, as conf_get() does.
+ */
 struct json_object *conf_parsed(const struct conf *c);
 /* With ${NAME} replaced and without defaults. */
 struct json_object *conf_resolved(const struct conf *c);
 /* What is not an error: keys without effect, an open file; lent. */
 const struct conf_issues *conf_warnings(const struct conf *c);
 const char *conf_hash(const struct conf *c);		/* of the text */
-const char *conf_revision(const struct conf *c);	/* of what is resolved */
+const char *conf_revision(const struct conf *c);	/* of its meaning */
 
 #endif

@@ -164,7 +164,8 @@ refuse_lost(const struct conf_issues *lost, char *why)
 		    i == 0 ? "" : ", ", lost->items[i].path);
 	if (len < CONF_WHY_MAX)
 		(void)snprintf(why + len, CONF_WHY_MAX - len,
-		    "; name the exact paths in replacePaths if that is meant, or replace the whole file with config.apply");
+		    "; name the exact paths in replacePaths if that is meant, "
+		    "or replace the whole file with config.apply");
 	return (-EINVAL);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hashes that tell one version of the configuration from another and, being made
- * with a key of this installation, tell a reader nothing of what is in it.
+ * Hashes that tell one version of the configuration from another and, being
+ * made with a key of this installation, tell a reader nothing of what is in
+ * it.
  */
 #include "core/config/config_priv.h"
 

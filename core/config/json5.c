@@ -364,8 +364,9 @@ json5_is_name(uint32_t c, bool is_first)
 		    c == '_' || c == '$' ||
 		    (!is_first && c >= '0' && c <= '9'));
 	/*
-	 * The letters of Unicode are a large table; everything beyond ASCII that
-	 * is not a space is taken, which accepts more and never means otherwise.
+	 * The letters of Unicode are a large table; everything beyond ASCII
+	 * that is not a space is taken, which accepts more and never means
+	 * otherwise.
 	 */
 	return (c != CP_NONE && !json5_is_space(c));
 }

@@ -27,23 +27,25 @@ struct json5_step {
 	unsigned	 index;
 };
 
-/* A value of the text and where it stands; all is lent until the call returns. */
+/*
+ * A value of the text and where it stands; all is lent until the call returns.
+ */
 struct json5_value {
 	const struct json5_step	*steps;
 	unsigned		 n_steps;
 	unsigned		 line;		/* of the key, if it has one */
 	unsigned		 col;
-	size_t			 from;		/* bytes [from, to) of the text */
+	size_t			 from;	/* bytes [from, to) of the text */
 	size_t			 to;
 	bool			 is_string;
-	const char		*str;		/* what it says, str_len bytes */
+	const char		*str;	/* what it says, str_len bytes */
 	size_t			 str_len;
-	bool			 is_comment;	/* steps are of no meaning then */
+	bool			 is_comment;	/* steps mean nothing then */
 };
 
 /*
- * Called after a value and all in it, and for each comment; of those that hold no
- * others, in the order of the text. Nonzero ends the visit.
+ * Called after a value and all in it, and for each comment; of those that hold
+ * no others, in the order of the text. Nonzero ends the visit.
  */
 typedef int json5_visit_fn(const struct json5_value *value, void *arg);
 

@@ -315,8 +315,8 @@ live_on_inotify(int fd, uint32_t what, void *arg)
 			} else if ((ev->mask & IN_Q_OVERFLOW) != 0 ||
 			    ev->len == 0 || strcmp(ev->name, base) == 0 ||
 			    strcmp(ev->name, "..data") == 0)
-				/* "..data": the link that a mounted set of files
-				 * is swapped by. */
+				/* "..data": the link by which a mounted set of
+				 * files is swapped. */
 				live_arm(live);
 		}
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration of a running daemon: the snapshot in force, the watch on the
- * file, writes to it. An invalid file never becomes the one in force. After
- * conf_live_open() the disk is touched on the worker pool only.
+ * The configuration of a running daemon: the snapshot in force, the watch on
+ * the file, writes to it. An invalid file never becomes the one in force.
+ * After conf_live_open() the disk is touched on the worker pool only.
  */
 #ifndef CONFIG_LIVE_H
 #define CONFIG_LIVE_H
@@ -28,12 +28,12 @@ struct conf_live_opts {
 	const char	*path;		/* of the file */
 	const char	*state_dir;	/* made if it is not there */
 	const char	*schema_dir;
-	const char	*version;	/* stamped into files that are written */
+	const char	*version;	/* stamped into what is written */
 };
 
 /*
- * Loads the file and starts to watch it. Blocks. Gives ret. On failure issues say
- * why: the daemon prints them and does not start.
+ * Loads the file and starts to watch it. Blocks. Gives ret. On failure issues
+ * say why: the daemon prints them and does not start.
  */
 int	 conf_live_open(struct loop *loop, const struct conf_live_opts *opts,
 	    struct conf_live **ret_live, struct conf_issues *issues) must_use;
@@ -41,10 +41,11 @@ int	 conf_live_open(struct loop *loop, const struct conf_live_opts *opts,
 struct conf_live *conf_live_close(struct conf_live *live);
 
 struct conf *conf_live_get(const struct conf_live *live);	/* lent */
-struct conf_schema *conf_live_schema(const struct conf_live *live);	/* lent */
+struct conf_schema *conf_live_schema(const struct conf_live *live); /* lent */
 /*
- * Adds the schema of a plugin's configuration; takes part. The snapshot in force
- * gets its defaults and is checked: -EINVAL with issues when it does not fit.
+ * Adds the schema of a plugin's configuration; takes part. The snapshot in
+ * force gets its defaults and is checked: -EINVAL with issues when it does not
+ * fit.
  */
 int	 conf_live_add_plugin(struct conf_live *live, const char *name,
 	    struct json_object *part, struct conf_issues *issues) must_use;
@@ -76,7 +77,8 @@ typedef void conf_change_fn(const struct conf_change *change, void *arg);
 /* A client asked for a restart, in delay_ms. False: it will not come. */
 typedef bool conf_restart_fn(uint64_t delay_ms, void *arg);
 
-int	 conf_live_on_check(struct conf_live *live, conf_check_fn *fn, void *arg);
+int	 conf_live_on_check(struct conf_live *live, conf_check_fn *fn,
+	    void *arg);
 int	 conf_live_on_change(struct conf_live *live, conf_change_fn *fn,
 	    void *arg);
 void	 conf_live_forget(struct conf_live *live, void *arg); /* both kinds */

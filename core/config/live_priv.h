@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of struct conf_live, for live.c, write.c, service.c and their tests. */
+/*
+ * The inside of struct conf_live, for live.c, op.c, service.c and their
+ * tests.
+ */
 #ifndef CONFIG_LIVE_PRIV_H
 #define CONFIG_LIVE_PRIV_H
 
@@ -19,9 +22,9 @@ struct conf_listener {
 };
 
 /*
- * All on the loop thread. Work on the pool goes through the queue of operations,
- * one at a time, so that a file that was read is never older than one written.
- * Counted: the owner and each job under way.
+ * All on the loop thread. Work on the pool goes through the queue of
+ * operations, one at a time, so that a file that was read is never older than
+ * one written. Counted: the owner and each job under way.
  */
 struct conf_live {
 	unsigned		 n_refs;
@@ -36,7 +39,7 @@ struct conf_live {
 	struct conf		*current;	/* in force */
 	/* What the disk holds, also when that is no good. */
 	struct conf_text	 disk;
-	struct conf_issues	 disk_issues;	/* n > 0: not in force for these */
+	struct conf_issues	 disk_issues;	/* why it is not in force */
 	int			 disk_error;	/* it cannot even be read */
 	char			 disk_hash[CONF_HASH_MAX];
 	char			 applied[CONF_HASH_MAX];
@@ -49,11 +52,11 @@ struct conf_live {
 	void			*restart_arg;
 
 	int			 inotify_fd;	/* -1: none */
-	int			 wd;		/* -1: the folder is not there */
+	int			 wd;		/* -1: no such folder */
 	struct loop_watch	*watch;
 	struct loop_timer	*debounce;
 
-	struct list		 ops;		/* the first is under way if busy */
+	struct list		 ops;	/* if busy the first is under way */
 	size_t			 n_ops;
 	bool			 is_busy;
 };

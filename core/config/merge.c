@@ -32,7 +32,9 @@ merge_lose(struct merge *m)
 	    "would lose array entries"));
 }
 
-/* A value goes away; each array in it that is not inside another is asked for. */
+/*
+ * A value goes away; each array in it that is not inside another is asked for.
+ */
 static int
 merge_gone(struct merge *m, struct json_object *v)
 {
@@ -269,7 +271,7 @@ diff_value(struct diff *d, struct json_object *before,
 	int	 r = 0;
 
 	if (is_before && json_object_object_length(before) == 0)
-		is_before = is_after;	/* "{}" against anything but an object */
+		is_before = is_after;	/* "{}" against no object */
 	if (is_after && json_object_object_length(after) == 0)
 		is_after = is_before;
 	if ((is_before || before == NULL) && (is_after || after == NULL) &&

@@ -11,10 +11,11 @@
 typedef bool conf_replace_fn(const char *path, void *arg);
 
 /*
- * Applies an RFC 7396 patch to doc, in place. Beyond the standard: arrays whose
- * elements are objects with an id merge by it, and a patch that would take entries
- * from an array, or an array away, is refused unless may_replace says yes to its
- * path ("a.b", "a.list[].b" below an element). -EPERM with one issue a path.
+ * Applies an RFC 7396 patch to doc, in place. Beyond the standard: arrays
+ * whose elements are objects with an id merge by it, and a patch that would
+ * take entries from an array, or an array away, is refused unless may_replace
+ * says yes to its path ("a.b", "a.list[].b" below an element). -EPERM with one
+ * issue a path.
  */
 int	 conf_merge(struct json_object *doc, struct json_object *patch,
 	    conf_replace_fn *may_replace, void *arg,

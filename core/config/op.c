@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operations on the file: a worker reads it, the loop decides, a worker writes it.
- * Between reading and writing the file is compared once more, so that an editor
- * who saves at the same time loses nothing.
+ * Operations on the file: a worker reads it, the loop decides, a worker writes
+ * it. Between reading and writing the file is compared once more, so that an
+ * editor who saves at the same time loses nothing.
  */
 #include "core/config/live_priv.h"
 
@@ -137,7 +137,8 @@ op_refuse(struct conf_op *op, int r, const struct conf_issues *issues,
 	if (issues->n > 0) {
 		details = json_object_new_object();
 		if (details != NULL)
-			(void)json_add(details, "issues", conf_issues_json(issues));
+			(void)json_add(details, "issues",
+			    conf_issues_json(issues));
 	}
 	if (*why != '\0')
 		(void)snprintf(message, sizeof message, "%s", why);
@@ -509,7 +510,8 @@ op_on_read(void *arg)
 {
 	struct conf_op		*op = arg;
 	struct conf_live	*live = op->live;
-	struct conf_text	 copy = { NULL, op->base.len, op->base.is_open };
+	struct conf_text	 copy = { .len = op->base.len,
+		.is_open = op->base.is_open };
 	bool			 is_new;
 
 	if (live->is_closed) {

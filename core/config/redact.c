@@ -15,8 +15,8 @@
 #include "core/config/config_priv.h"
 #include "core/config/json5.h"
 
-#define SECRETS_MAX	1024	/* secrets of one text that comments may repeat */
-#define SECRET_SHOWN	6	/* shorter ones are words that anyone may write */
+#define SECRETS_MAX	1024	/* of one text, for its comments */
+#define SECRET_SHOWN	6	/* shorter ones are common words */
 
 /* How the name of a secret ends; "maxTokens" and "tokenFile" are none. */
 static const char *const secret_names[] = {
@@ -133,7 +133,8 @@ walk_value(struct walk *w, struct json_object *node, struct json_object *v,
 			sub = conf_node_step(w->schema, node, name);
 			old = conf_trail_key(&w->trail, name);
 			r = walk_value(w, sub, item,
-			    conf_is_sensitive(w->schema, sub, name), v, name, 0);
+			    conf_is_sensitive(w->schema, sub, name), v, name,
+			    0);
 			conf_trail_cut(&w->trail, old);
 			if (r != 0)
 				return (r);
@@ -146,8 +147,8 @@ walk_value(struct walk *w, struct json_object *node, struct json_object *v,
 			old = conf_trail_index(&w->trail, i);
 			/* A list of secrets is as secret as one. */
 			r = walk_value(w, sub, json_object_array_get_idx(v, i),
-			    is_secret || conf_is_sensitive(w->schema, sub, NULL),
-			    v, NULL, i);
+			    is_secret || conf_is_sensitive(w->schema, sub,
+			    NULL), v, NULL, i);
 			conf_trail_cut(&w->trail, old);
 		}
 		return (r);
@@ -181,7 +182,9 @@ redact_one(const char *path, struct json_object *v, struct json_object *parent,
 	mask = json_object_new_string(CONF_REDACTED);
 	if (mask == NULL)
 		return (-ENOMEM);
-	/* Replacing the value of a key that exists keeps the iteration valid. */
+	/*
+	 * Replacing the value of a key that exists keeps the iteration valid.
+	 */
 	r = key != NULL ? json_object_object_add(parent, key, mask) :
 	    json_object_array_put_idx(parent, index, mask);
 	if (r < 0) {
@@ -253,7 +256,8 @@ comment_names_secret(const char *s, size_t len)
 	for (i = 0; i < len; i++) {
 		if (s[i] != ':' && s[i] != '=')
 			continue;
-		for (to = i; to > 0 && strchr(" \t\"'", s[to - 1]) != NULL; to--)
+		for (to = i; to > 0 && strchr(" \t\"'", s[to - 1]) != NULL;
+		    to--)
 			;
 		for (from = to; from > 0 && (isalnum((unsigned char)s[from - 1])
 		    || s[from - 1] == '_' || s[from - 1] == '-'); from--)
@@ -365,9 +369,10 @@ struct restore {
 };
 
 /*
- * The stored element that the new one at index stands for: the one with the same
- * id, name or key; without any of these, the one in the same place of a list that
- * has kept its length. A guess here would hand one account another's secret.
+ * The stored element that the new one at index stands for: the one with the
+ * same id, name or key; without any of these, the one in the same place of a
+ * list that has kept its length. A guess here would hand one account another's
+ * secret.
  */
 static struct json_object *
 stored_element(struct json_object *list, struct json_object *stored,

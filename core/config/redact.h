@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Secrets of the configuration: which they are, hiding them, putting them back. */
+/*
+ * Secrets of the configuration: which they are, hiding them, putting them
+ * back.
+ */
 #ifndef CONFIG_REDACT_H
 #define CONFIG_REDACT_H
 

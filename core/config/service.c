@@ -65,7 +65,8 @@ add_parsed(struct json_object *o)
 	if (live->disk_issues.n == 0)
 		return (add_redacted(o, "parsed", live->current->parsed));
 	if (live->disk.text != NULL)
-		r = conf_text_parse(live->disk.text, live->disk.len, &doc, NULL);
+		r = conf_text_parse(live->disk.text, live->disk.len, &doc,
+		    NULL);
 	if (r == -ENOMEM)
 		return (r);
 	if (doc == NULL)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The ceilings of connections, as gateway.limits has them. Read at the start. */
+/*
+ * The ceilings of connections, as gateway.limits has them. Read at the start.
+ */
 #include "core/base/base.h"
 #include "core/config/config.h"
 #include "core/daemon/daemon.h"

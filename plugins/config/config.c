@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin config: the configuration file for clients. All of it is done by the core
- * service; here are the methods' shapes and the words of refusals.
+ * Plugin config: the configuration file for clients. All of it is done by the
+ * core service; here are the methods' shapes and the words of refusals.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin health: how the gateway is, for everybody (health, cached for a minute and
- * pushed as an event) and for operators (status). Probes of channels are the only
- * thing that takes time; a refresh with them is one for all who wait.
+ * Plugin health: how the gateway is, for everybody (health, cached for a
+ * minute and pushed as an event) and for operators (status). Probes of
+ * channels are the only thing that takes time; a refresh with them is one for
+ * all who wait.
  */
 #include "health.h"
 

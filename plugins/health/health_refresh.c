@@ -117,8 +117,8 @@ accounts_add(const struct chela_channel_1 *c, struct json_object *o)
 		list = NULL;	/* a channel that cannot tell is no failure */
 	map = json_object_new_object();
 	r = map == NULL ? -ENOMEM : 0;
-	for (i = 0; r == 0 && list != NULL && i < json_object_array_length(list);
-	    i++) {
+	for (i = 0; r == 0 && list != NULL &&
+	    i < json_object_array_length(list); i++) {
 		a = json_object_array_get_idx(list, i);
 		if (!json_object_object_get_ex(a, "accountId", &id))
 			continue;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of the summary that is known at once: agents, sessions, the process. */
+/*
+ * The part of the summary that is known at once: agents, sessions, the
+ * process.
+ */
 #include "health.h"
 
 #include <ctype.h>

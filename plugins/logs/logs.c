@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin logs: the end of the gateway's log file, by byte offset. The file is read
- * on a worker; nothing is kept between two calls. Secrets are kept out of the log
- * where it is written, not here.
+ * Plugin logs: the end of the gateway's log file, by byte offset. The file is
+ * read on a worker; nothing is kept between two calls. Secrets are kept out of
+ * the log where it is written, not here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,8 +53,8 @@ tail_free(struct tail *t)
 }
 
 /*
- * The length of the UTF-8 character at s, or 0; *ret_bad gets how many bytes one
- * replacement character stands for (Unicode, "maximal subpart").
+ * The length of the UTF-8 character at s, or 0; *ret_bad gets how many bytes
+ * one replacement character stands for (Unicode, "maximal subpart").
  */
 static size_t
 char_len(const unsigned char *s, size_t len, size_t *ret_bad)
@@ -252,7 +252,9 @@ tail_work(void *arg)
 	}
 	fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
-		/* Nothing has been logged yet; a cursor is from another file. */
+		/*
+		 * Nothing has been logged yet; a cursor is from another file.
+		 */
 		t->r = errno == ENOENT ? 0 : -errno;
 		t->is_reset = t->cursor > 0;
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugin system: presence, texts that wait for an agent's next turn, heartbeats,
- * and what machine this is.
+ * Plugin system: presence, texts that wait for an agent's next turn,
+ * heartbeats, and what machine this is.
  */
 #include "system.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Heartbeats: a turn of the default agent at intervals, or because something waits
- * for it. What did not run is recorded with the reason, as what did run is.
+ * Heartbeats: a turn of the default agent at intervals, or because something
+ * waits for it. What did not run is recorded with the reason, as what did run
+ * is.
  *
- * A request waits 250 ms for others, then becomes a run of agent/1 in its session;
- * one that meets a running run tries again each second for two minutes.
+ * A request waits 250 ms for others, then becomes a run of agent/1 in its
+ * session; one that meets a running run tries again each second for two
+ * minutes.
  */
 #include "system.h"
 
@@ -400,7 +402,9 @@ run_start(const struct chela_agent_1 *agent, const char *key)
 	return (NULL);
 }
 
-/* A file that only has headings, blanks and empty list items asks for nothing. */
+/*
+ * A file that only has headings, blanks and empty list items asks for nothing.
+ */
 static bool
 is_empty_text(const char *s)
 {

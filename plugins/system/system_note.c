@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The note that a change of the configuration left before a restart: it is told to
- * the session that asked, once, and the file goes.
+ * The note that a change of the configuration left before a restart: it is
+ * told to the session that asked, once, and the file goes.
  */
 #include "system.h"
 

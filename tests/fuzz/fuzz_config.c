@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A configuration file from anyone. What the JSON5 reader lets through is strict
- * JSON and stays itself when read again; a redacted text holds no secret, and
- * putting the secrets back gives what was there.
+ * A configuration file from anyone. What the JSON5 reader lets through is
+ * strict JSON and stays itself when read again; a redacted text holds no
+ * secret, and putting the secrets back gives what was there.
  */
 #include <stdint.h>
 #include <stdlib.h>

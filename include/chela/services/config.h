@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Service "core.config/1", exported by the core: the configuration file. What
- * comes out is redacted and what goes in has the stored secrets put back, so that
- * no caller has to think of it. Loop thread only.
+ * comes out is redacted and what goes in has the stored secrets put back, so
+ * that no caller has to think of it. Loop thread only.
  */
 #ifndef CHELA_SERVICES_CONFIG_H
 #define CHELA_SERVICES_CONFIG_H
@@ -27,7 +27,7 @@ struct chela_config_write {
 	uint32_t		 kind;
 	const char		*raw;		/* JSON5 */
 	size_t			 raw_len;
-	const char		*base_hash;	/* of the last snapshot, or NULL */
+	const char		*base_hash;	/* of a snapshot, or NULL */
 	struct json_object	*replace_paths;	/* array of strings, or NULL */
 	const char		*session_key;	/* who asked; or NULL */
 	const char		*note;		/* told there after a restart */
@@ -38,9 +38,9 @@ struct chela_config_write {
 /* Everything is lent until done() returns. */
 struct chela_config_outcome {
 	uint32_t		 struct_size;
-	int32_t			 r;	/* 0; -EINVAL, -ESTALE: refused; else failed */
+	int32_t			 r;	/* -EINVAL, -ESTALE: refused */
 	const char		*message;	/* a sentence, "" when r is 0 */
-	struct json_object	*details;	/* {issues:[{path,message}]} or NULL */
+	struct json_object	*details;	/* {issues}, or NULL */
 	struct json_object	*result;	/* the answer when r is 0 */
 };
 
@@ -73,8 +73,9 @@ struct chela_config_1 {
 	int	(*lookup)(const char *path, struct json_object **ret_node);
 	uint32_t (*reload_kind)(const char *path);	/* CHELA_CONFIG_* */
 	/* After every change of the file that was accepted. */
-	int	(*subscribe)(void (*cb)(const struct chela_config_change *change,
-		    void *arg), void *arg);
+	int	(*subscribe)(void (*cb)(
+		    const struct chela_config_change *change, void *arg),
+		    void *arg);
 	void	(*unsubscribe)(void (*cb)(
 		    const struct chela_config_change *change, void *arg),
 		    void *arg);

@@ -11,7 +11,10 @@
 
 #define CHELA_SYSTEM_SERVICE "system/1"
 
-/* What a heartbeat asks unless agents.defaults.heartbeat.prompt says otherwise. */
+/*
+ * What a heartbeat asks unless agents.defaults.heartbeat.prompt says
+ * otherwise.
+ */
 #define CHELA_HEARTBEAT_ACK	"HEARTBEAT_OK"
 #define CHELA_HEARTBEAT_PROMPT \
 	"This is a heartbeat. Look at the System lines above and at " \
@@ -24,9 +27,9 @@ struct chela_system_1 {
 	uint32_t	reserved;
 
 	/*
-	 * Takes what waits for a session (NULL: the main one): gives an array of
-	 * {ts, text}, oldest first, empty when there is nothing. An agent's run
-	 * puts each before its prompt as a line "System: <text>".
+	 * Takes what waits for a session (NULL: the main one): gives an array
+	 * of {ts, text}, oldest first, empty when there is nothing. An agent's
+	 * run puts each before its prompt as a line "System: <text>".
 	 */
 	int	(*take_events)(const char *session_key,
 		    struct json_object **ret_events);
