@@ -56,6 +56,10 @@ struct chela_plan {
 typedef void chela_approval_done_fn(struct chela_ctx *ctx, const char *id,
     uint32_t decision, const char *reason, void *arg);
 
+/* verdict is CHELA_POLICY_*; why is a sentence for a person, lent. */
+typedef void chela_policy_done_fn(struct chela_ctx *ctx, uint32_t verdict,
+    const char *why, void *arg);
+
 struct chela_approval_ask {
 	uint32_t		 struct_size;	/* set by the caller */
 	uint32_t		 timeout_ms;	/* 0: the default */
@@ -72,8 +76,12 @@ struct chela_approvals_1 {
 	/* -E2BIG: more than the limits; -EINVAL: empty, or not UTF-8. */
 	int	(*digest)(const struct chela_plan *plan, char ret_hex[65]);
 
-	/* What the policy document says alone; asks nobody. */
-	uint32_t (*policy)(const struct chela_plan *plan);
+	/*
+	 * What the policy document says alone; asks nobody. done comes once, on
+	 * a later turn: the document is read anew.
+	 */
+	int	(*check)(struct chela_ctx *ctx, const struct chela_plan *plan,
+		    chela_policy_done_fn *done, void *arg);
 
 	/*
 	 * The policy, and where it says so a person. done comes exactly once,
@@ -140,17 +148,21 @@ struct chela_record_info {
 typedef void chela_record_done_fn(struct chela_ctx *ctx,
     const struct chela_record_info *info, void *arg);
 
+/* struct chela_approval_kind.flags */
+#define CHELA_KIND_BROADCAST	0x00000001u /* all of the scope hear of it */
+
 struct chela_approval_kind {
 	uint32_t	struct_size;
-	uint32_t	reserved;
+	uint32_t	flags;		/* CHELA_KIND_* */
 	const char	*kind;		/* "exec" */
 	const char	*prefix;	/* of new ids: "exec:", or "" */
 	/* A capability that makes its connections able to answer, beside
 	 * "approvals". */
 	const char	*cap;
 	/*
-	 * The event for a new record, to conn alone: someone who can answer it.
-	 * payload is lent: {approvalKind, id, request, createdAtMs, expiresAtMs}.
+	 * The event for a new record, to conn alone, someone who can answer it;
+	 * with BROADCAST to all, once (conn NULL), if somebody can. payload is
+	 * lent: {approvalKind, id, request, createdAtMs, expiresAtMs}.
 	 */
 	void	(*requested)(struct chela_conn *conn,
 		    struct json_object *payload);
@@ -198,7 +210,7 @@ struct chela_approval_records_1 {
 	/* done when the record has ended, or at the next turn if it has. */
 	int	(*wait)(struct chela_ctx *ctx, const char *id,
 		    chela_record_done_fn *done, void *arg);
-	/* Drops all waits of this context with that argument. */
+	/* Drops all waits of this context with that argument; NULL: all. */
 	void	(*unwait)(struct chela_ctx *ctx, void *arg);
 	/* A record, if conn (NULL: the gateway) may see it; else -ENOENT. */
 	int	(*info)(const char *id, struct chela_conn *conn,
@@ -210,9 +222,10 @@ struct chela_approval_records_1 {
 	int	(*pending)(const char *kind, struct chela_conn *conn,
 		    struct json_object **ret);
 	/*
-	 * The first answer wins: 1 it was this one, 0 the record had ended
-	 * before. done comes once it is durable, with the canonical record.
-	 * -ENOENT; -EINVAL: not an allowed decision.
+	 * The first answer wins: 1 it was this one, 0 another came before. done
+	 * comes once that is durable, with the canonical record; one that is
+	 * still pending could not be stored. -ENOENT; -EINVAL: not an allowed
+	 * decision.
 	 */
 	int	(*resolve)(struct chela_ctx *ctx, const char *id,
 		    struct chela_conn *conn, uint32_t decision,
