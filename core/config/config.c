@@ -98,7 +98,7 @@ conf_build(struct conf *c, const uint8_t *key, struct conf_issues *issues)
 		r = conf_text_parse(c->text, c->len, &c->parsed, issues);
 	if (r < 0)
 		return (r);
-	r = conf_env_resolve(c->parsed, &c->resolved, issues);
+	r = conf_env_resolve(c->schema, c->parsed, &c->resolved, issues);
 	if (r < 0)
 		return (r);
 	r = conf_schema_check(c->schema, c->resolved, issues);

@@ -55,8 +55,11 @@ int	 conf_from_text(const char *path, const struct conf_text *t,
 /* The text of a snapshot from its text: strict JSON, parsed. */
 int	 conf_text_parse(const char *text, size_t len,
 	    struct json_object **ret_doc, struct conf_issues *issues) must_use;
-/* A deep copy of doc with ${NAME} replaced. -EINVAL with issues. */
-int	 conf_env_resolve(struct json_object *doc,
+/*
+ * A deep copy of doc with ${NAME} replaced, and with {source: "env", id: NAME}
+ * where a secret may stand. -EINVAL with issues.
+ */
+int	 conf_env_resolve(const struct conf_schema *s, struct json_object *doc,
 	    struct json_object **ret_doc, struct conf_issues *issues) must_use;
 /* Fills in defaults, in place. */
 int	 conf_defaults_fill(const struct conf_schema *s,

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* ${NAME} in strings of the configuration. */
+/*
+ * Values of the environment in the configuration: ${NAME} in any string, and
+ * {source: "env", id: "NAME"} in place of a secret.
+ */
 #include "core/config/config_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json/json.h"
+
 #define ENV_NAME_MAX	256	/* bytes of a variable's name */
 
 struct env {
+	const struct conf_schema *schema;
 	struct conf_trail	 trail;
 	struct conf_issues	*issues;
 	bool			 is_bad;
@@ -29,6 +35,19 @@ env_name(const char *s)
 	return (s[2 + n] == '}' && n < ENV_NAME_MAX ? n : 0);
 }
 
+static const char *
+env_get(struct env *e, const char *name)
+{
+	const char	*v = getenv(name);
+
+	if (v != NULL && *v != '\0')
+		return (v);
+	(void)conf_issues_add(e->issues, e->trail.text, 0, 0,
+	    "environment variable %s is not set", name);
+	e->is_bad = true;
+	return (NULL);
+}
+
 static int
 env_string(struct env *e, const char *s, struct json_object **ret)
 {
@@ -45,13 +64,8 @@ env_string(struct env *e, const char *s, struct json_object **ret)
 		} else if ((n = env_name(s)) > 0) {
 			memcpy(name, s + 2, n);
 			name[n] = '\0';
-			v = getenv(name);
-			if (v == NULL || *v == '\0') {
-				(void)conf_issues_add(e->issues, e->trail.text,
-				    0, 0, "environment variable %s is not set",
-				    name);
-				e->is_bad = true;
-			} else
+			v = env_get(e, name);
+			if (v != NULL)
 				(void)buf_puts(&b, v);
 			s += n + 3;
 		} else
@@ -66,11 +80,29 @@ env_string(struct env *e, const char *s, struct json_object **ret)
 	return (*ret == NULL ? -ENOMEM : 0);
 }
 
-/* Gives a copy of v in *ret; NULL stands for the JSON null, too. */
+/* The variable that an object refers to, if it is a reference to one. */
+static const char *
+env_reference(struct json_object *v)
+{
+	const char	*source = json_get_str(v, "source");
+
+	if (source == NULL || strcmp(source, "env") != 0 ||
+	    json_object_object_length(v) > 2 +
+	    (json_get_str(v, "provider") != NULL))
+		return (NULL);
+	return (json_get_str(v, "id"));
+}
+
+/*
+ * Gives a copy of v in *ret; NULL stands for the JSON null, too. node is where
+ * v stands in the schema, or NULL.
+ */
 static int
-env_value(struct env *e, struct json_object *v, struct json_object **ret)
+env_value(struct env *e, struct json_object *node, const char *name,
+    struct json_object *v, struct json_object **ret)
 {
 	struct json_object	*copy = NULL, *item;
+	const char		*s;
 	size_t			 i, n, old;
 	int			 r = 0;
 
@@ -83,6 +115,12 @@ env_value(struct env *e, struct json_object *v, struct json_object **ret)
 			return (env_string(e, json_object_get_string(v), ret));
 		break;
 	case json_type_object:
+		s = env_reference(v);
+		if (s != NULL && conf_is_sensitive(e->schema, node, name)) {
+			s = env_get(e, s);
+			*ret = json_object_new_string(s == NULL ? "" : s);
+			return (*ret == NULL ? -ENOMEM : 0);
+		}
 		copy = json_object_new_object();
 		if (copy == NULL)
 			return (-ENOMEM);
@@ -94,7 +132,8 @@ env_value(struct env *e, struct json_object *v, struct json_object **ret)
 				    "everything in one file");
 				e->is_bad = true;
 			}
-			r = env_value(e, member, &item);
+			r = env_value(e, conf_node_step(e->schema, node, key),
+			    key, member, &item);
 			conf_trail_cut(&e->trail, old);
 			if (r == 0 && json_object_object_add(copy, key, item)
 			    < 0) {
@@ -112,8 +151,8 @@ env_value(struct env *e, struct json_object *v, struct json_object **ret)
 		n = json_object_array_length(v);
 		for (i = 0; r == 0 && i < n; i++) {
 			old = conf_trail_index(&e->trail, i);
-			r = env_value(e, json_object_array_get_idx(v, i),
-			    &item);
+			r = env_value(e, conf_node_step(e->schema, node, NULL),
+			    NULL, json_object_array_get_idx(v, i), &item);
 			conf_trail_cut(&e->trail, old);
 			if (r == 0 && json_object_array_add(copy, item) < 0) {
 				json_object_put(item);
@@ -135,14 +174,14 @@ env_value(struct env *e, struct json_object *v, struct json_object **ret)
 }
 
 int
-conf_env_resolve(struct json_object *doc, struct json_object **ret_doc,
-    struct conf_issues *issues)
+conf_env_resolve(const struct conf_schema *s, struct json_object *doc,
+    struct json_object **ret_doc, struct conf_issues *issues)
 {
-	struct env		 e = { .issues = issues };
+	struct env		 e = { .schema = s, .issues = issues };
 	struct json_object	*copy = NULL;
 	int			 r;
 
-	r = env_value(&e, doc, &copy);
+	r = env_value(&e, conf_node_root(s), NULL, doc, &copy);
 	if (r == 0 && e.is_bad)
 		r = -EINVAL;
 	if (r < 0) {

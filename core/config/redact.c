@@ -14,6 +14,7 @@
 
 #include "core/config/config_priv.h"
 #include "core/config/json5.h"
+#include "core/json/json.h"
 
 #define SECRETS_MAX	1024	/* of one text, for its comments */
 #define SECRET_SHOWN	6	/* shorter ones are common words */
@@ -462,6 +463,18 @@ restore_array(struct restore *re, struct json_object *node,
 	return (r);
 }
 
+/* A value, or a reference to one: {source, id}. */
+static bool
+is_restorable(struct json_object *stored, bool is_secret)
+{
+	if (stored == NULL || json_object_is_type(stored, json_type_array))
+		return (false);
+	if (json_object_is_type(stored, json_type_object))
+		return (is_secret && json_get_str(stored, "source") != NULL &&
+		    json_get_str(stored, "id") != NULL);
+	return (is_secret || is_url_value(stored));
+}
+
 /* Gives in *ret_new what takes the place of v, or leaves it. */
 static int
 restore_value(struct restore *re, struct json_object *node,
@@ -479,10 +492,7 @@ restore_value(struct restore *re, struct json_object *node,
 	s = json_object_get_string(v);
 	if (strstr(s, CONF_REDACTED) == NULL)
 		return (0);
-	if (strcmp(s, CONF_REDACTED) == 0 && stored != NULL &&
-	    (is_secret || is_url_value(stored)) &&
-	    !json_object_is_type(stored, json_type_object) &&
-	    !json_object_is_type(stored, json_type_array))
+	if (strcmp(s, CONF_REDACTED) == 0 && is_restorable(stored, is_secret))
 		return (json_object_deep_copy(stored, ret_new, NULL) < 0 ?
 		    -ENOMEM : 0);
 	re->is_bad = true;

@@ -233,6 +233,40 @@ environment_is_filled_in(void)
 }
 
 static void
+references_to_the_environment_are_followed(void)
+{
+	struct conf		*c;
+	struct json_object	*hidden = NULL;
+
+	(void)setenv("CHELA_TEST_A", "SECRET-a", 1);
+	c = takes("{gateway: {auth: {token: {source: 'env', provider: "
+	    "'default', id: 'CHELA_TEST_A'}}}, models: {providers: {x: "
+	    "{headers: {'X-K': {source: 'env', id: 'CHELA_TEST_A'}}, apiKey: "
+	    "{source: 'file', id: '/x'}}}}, ui: {prefs: {a: {source: 'env', "
+	    "id: 'CHELA_TEST_A'}}}}");
+	CU_ASSERT_STRING_EQUAL(conf_get_str(c, "gateway.auth.token", ""),
+	    "SECRET-a");
+	CU_ASSERT_STRING_EQUAL(conf_get_str(c, "models.providers.x.headers.X-K",
+	    ""), "SECRET-a");
+	/* Others stay what they are; so does one where no secret belongs. */
+	CU_ASSERT_STRING_EQUAL(conf_get_str(c,
+	    "models.providers.x.apiKey.source", ""), "file");
+	CU_ASSERT_STRING_EQUAL(conf_get_str(c, "ui.prefs.a.source", ""), "env");
+	CU_ASSERT_FATAL(conf_redact(c->schema, c->config, &hidden) == 0);
+	CU_ASSERT(strstr(json_object_to_json_string(hidden), "SECRET") ==
+	    NULL);
+	/* Written back, the mark is the reference again. */
+	CU_ASSERT(conf_restore(c->schema, hidden, c->parsed, NULL) == 0);
+	CU_ASSERT(json_equal(json_get_path(hidden, "gateway.auth.token"),
+	    json_get_path(c->parsed, "gateway.auth.token")));
+	json_object_put(hidden);
+	(void)conf_unref(c);
+	(void)unsetenv("CHELA_TEST_A");
+	refuses("{hooks: {token: {source: 'env', id: 'CHELA_TEST_A'}}}",
+	    "hooks.token", 1, 10, "CHELA_TEST_A is not set");
+}
+
+static void
 include_is_refused(void)
 {
 	refuses("{$include: 'x.json'}", "$include", 1, 2, "not supported");
@@ -763,6 +797,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(keys_without_effect_are_named),
 	CU_CASE(text_errors_have_a_place),
 	CU_CASE(environment_is_filled_in),
+	CU_CASE(references_to_the_environment_are_followed),
 	CU_CASE(include_is_refused),
 	CU_CASE(hashes_follow_text_and_meaning),
 	CU_CASE(hash_is_hmac_sha256),
