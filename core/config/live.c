@@ -444,15 +444,18 @@ conf_live_close(struct conf_live *live)
 
 int
 conf_live_add_plugin(struct conf_live *live, const char *name,
-    struct json_object *part, struct conf_issues *issues)
+    struct json_object *part)
+{
+	return (conf_schema_add_plugin(live->schema, name, part));
+}
+
+int
+conf_live_settle(struct conf_live *live, struct conf_issues *issues)
 {
 	struct conf_text	 text = live->disk;
 	struct conf		*next = NULL;
 	int			 r;
 
-	r = conf_schema_add_plugin(live->schema, name, part);
-	if (r < 0)
-		return (r);
 	/* The file on disk may be no good; what is in force is what counts. */
 	text.text = live->current->text;
 	text.len = live->current->len;

@@ -43,12 +43,17 @@ struct conf_live *conf_live_close(struct conf_live *live);
 struct conf *conf_live_get(const struct conf_live *live);	/* lent */
 struct conf_schema *conf_live_schema(const struct conf_live *live); /* lent */
 /*
- * Adds the schema of a plugin's configuration; takes part. The snapshot in
- * force gets its defaults and is checked: -EINVAL with issues when it does not
- * fit.
+ * Adds the schema of a plugin's configuration; takes part. It counts from the next
+ * conf_live_settle() on.
  */
 int	 conf_live_add_plugin(struct conf_live *live, const char *name,
-	    struct json_object *part, struct conf_issues *issues) must_use;
+	    struct json_object *part) must_use;
+/*
+ * The snapshot in force gets the defaults of what was added and is checked by it:
+ * -EINVAL with issues when it does not fit; the old one stays then.
+ */
+int	 conf_live_settle(struct conf_live *live, struct conf_issues *issues)
+	    must_use;
 
 /* Reads the file again now (SIGHUP). */
 void	 conf_live_reload(struct conf_live *live);

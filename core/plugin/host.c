@@ -16,6 +16,7 @@
 #include "core/base/log.h"
 #include "core/base/loop.h"
 #include "core/config/config.h"
+#include "core/config/live.h"
 #include "core/json/json.h"
 #include "core/net/net.h"
 #include "core/plugin/host_priv.h"
@@ -201,6 +202,25 @@ host_scan_entry(struct host *h, const char *dir, const char *entry)
 	return (r);
 }
 
+/* New plugins' parts of the configuration count from now on. */
+static int
+host_settle_conf(struct host *h)
+{
+	struct conf_issues	 issues = CONF_ISSUES_INIT;
+	size_t			 i;
+	int			 r;
+
+	h->is_conf_due = false;
+	r = conf_live_settle(h->env.live, &issues);
+	for (i = 0; r < 0 && i < issues.n; i++)
+		log_err("config", "%s: %s", issues.items[i].path,
+		    issues.items[i].message);
+	conf_issues_fini(&issues);
+	if (r == 0 && h->conf != NULL)
+		host_set_conf(h, conf_live_get(h->env.live));
+	return (r);
+}
+
 int
 host_scan(struct host *h)
 {
@@ -234,6 +254,8 @@ host_scan(struct host *h)
 			ctx_free(ctx);
 	}
 	host_sort(h);
+	if (r == 0 && h->is_conf_due)
+		r = host_settle_conf(h);
 	return (r);
 }
 

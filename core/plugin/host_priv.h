@@ -96,6 +96,7 @@ struct host {
 	uint64_t		 generation;
 	bool			 is_running;	/* start() was called */
 	bool			 is_refreshing;
+	bool			 is_conf_due;	/* a schema was added to it */
 	struct refresh_cb	*refresh_cbs;
 	struct loop_timer	*drain_timer;
 	int			 inotify_fd;

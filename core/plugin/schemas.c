@@ -143,7 +143,6 @@ schemas_document(const struct chela_ctx *ctx, struct json_object **ret)
 int
 schemas_read(struct chela_ctx *ctx, struct buf *why)
 {
-	struct conf_issues	 issues = CONF_ISSUES_INIT;
 	struct json_object	*doc = NULL, *part;
 	int			 r;
 
@@ -166,12 +165,11 @@ schemas_read(struct chela_ctx *ctx, struct buf *why)
 	part = json_get_obj(doc, "config");
 	if (r == 0 && part != NULL && ctx->host->env.live != NULL) {
 		r = conf_live_add_plugin(ctx->host->env.live, ctx->name,
-		    json_object_get(part), &issues);
+		    json_object_get(part));
 		if (r < 0)
-			(void)buf_printf(why, "its configuration: %s",
-			    issues.n > 0 ? issues.items[0].message :
-			    strerror(-r));
-		conf_issues_fini(&issues);
+			(void)buf_printf(why, "its configuration in %s is not a "
+			    "schema", ctx->schema_path);
+		ctx->host->is_conf_due = true;
 	}
 	json_object_put(doc);
 	return (r);

@@ -297,6 +297,20 @@ out:
 	return (r);
 }
 
+static int
+sync_file(const char *path)
+{
+	int	 fd, r = 0;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return (-errno);
+	if (fsync(fd) < 0)
+		r = -errno;
+	(void)close(fd);
+	return (r);
+}
+
 /*
  * A new file gets its name only when it is whole: an empty chela.db is
  * therefore never ours, and is not taken for a fresh start.
@@ -325,6 +339,8 @@ engine_create(struct engine *e)
 	if (r < 0)
 		goto out;
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	/* Nothing is lost while it has no name: one sync, before it gets it. */
+	(void)sqlite_exec(db, "PRAGMA synchronous=OFF");
 	(void)snprintf(sql, sizeof sql, "PRAGMA application_id=%d",
 	    SQLITE_APP_ID);
 	r = sqlite_exec(db, sql);
@@ -334,6 +350,8 @@ engine_create(struct engine *e)
 		r = sqlite_exec(db, "PRAGMA journal_mode=WAL");
 	sqlite_close(db);
 	db = NULL;
+	if (r == 0)
+		r = sync_file(tmp);
 	if (r == 0 && rename(tmp, e->path) < 0)
 		r = -errno;
 	if (r == 0)
