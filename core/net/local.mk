@@ -22,3 +22,9 @@ core_libnet_la_SOURCES = core/net/conn.c core/net/net.c core/net/net.h \
 	core/net/net_priv.h core/net/out.c core/net/out.h
 core_libnet_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 core_libnet_la_LIBADD = core/libhttphead.la core/libws.la core/libbase.la
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_out
+TESTS += tests/unit/test_out
+tests_unit_test_out_SOURCES = tests/unit/test_out.c tests/unit/cu.h
+tests_unit_test_out_LDADD = core/libnet.la $(CUNIT_LIBS)
+endif
