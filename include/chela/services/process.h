@@ -59,6 +59,9 @@ struct chela_process_result {
 	uint32_t		 flags;		/* CHELA_PROCESS_* of results */
 	int32_t			 exit_code;	/* -1: it did not exit by itself */
 	int32_t			 signal;	/* that ended it, else 0 */
+	/* Not 0: it could not be started; -ENOENT, -EACCES, -ENOTDIR, ... */
+	int32_t			 error;
+	uint32_t		 reserved;
 	const char		*out;		/* not ended by a NUL */
 	size_t			 out_len;
 	const char		*err;
@@ -81,15 +84,18 @@ struct chela_process_1 {
 	uint32_t	struct_size;
 	uint32_t	reserved;
 	/*
-	 * Copies what it needs. -ENOENT, -EACCES, -ENOTDIR, ...: it could not be
-	 * started; -EPERM: env has a name that is not allowed; -E2BIG, -EINVAL;
-	 * -EAGAIN: too many are running. done() does not come then.
+	 * Copies what it needs. -EPERM: env has a name that is not allowed;
+	 * -E2BIG, -EINVAL, -ENOMEM; -EAGAIN: too many are running. done() does
+	 * not come then. The program is looked for and started by a worker:
+	 * what fails there is told by done().
 	 */
 	int	(*start)(const struct chela_process_request *rq,
 		    const struct chela_process_handler *handler, void *arg,
 		    struct chela_process **ret_process);
 	/* Ends it; done() follows with CHELA_PROCESS_CANCELED. */
 	void	(*cancel)(struct chela_process *p);
+	/* Kills it; done() does not come and p is not to be used any more. */
+	void	(*forget)(struct chela_process *p);
 	/* Whether a caller may set this variable. name ends at '=' or NUL. */
 	int	(*env_allowed)(const char *name);
 };
