@@ -213,7 +213,7 @@ conf_live_install(struct conf_live *live, struct conf *next)
 	if (!live->is_restart_due)
 		memcpy(live->applied, next->revision, sizeof live->applied);
 	if (n > 0)
-		log_notice("config", "%s: in force, %zu values changed%s",
+		log_debug("config", "%s: in force, %zu values changed%s",
 		    live->path, n, kind == CONF_RELOAD_RESTART ?
 		    " (some need a restart)" : "");
 	change.deltas = deltas;

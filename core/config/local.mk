@@ -24,3 +24,11 @@ check_PROGRAMS += tests/fuzz/fuzz_config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c tests/fuzz/replay.c
 tests_fuzz_fuzz_config_LDADD = core/libconfig.la $(JSON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/config
+
+# The manual page is made by hand from the schema and compared by a test.
+check_PROGRAMS += core/config/confman
+core_config_confman_SOURCES = core/config/confman.c
+core_config_confman_LDADD = core/libconfig.la $(JSON_LIBS)
+dist_man_MANS += core/config/chela.json.5
+dist_check_SCRIPTS += tests/unit/check_confman.sh
+TESTS += tests/unit/check_confman.sh

@@ -174,7 +174,7 @@ static int
 tail_lines(struct tail *t, const char *p, size_t len, int64_t from,
     int is_at_line)
 {
-	const char		*end = p + len, *nl, *s;
+	const char		*end, *nl, *s;
 	struct json_object	*line;
 	size_t			 n = 0;
 
