@@ -97,6 +97,21 @@ conf_live_set_disk(struct conf_live *live, struct conf_text *text)
 	return (is_new);
 }
 
+/* The first n listeners are asked to take what is in force once more. */
+static void
+live_take_back(struct conf_live *live, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i++) {
+		if (live->listeners[i].check != NULL &&
+		    live->listeners[i].check(live->current, NULL,
+		    live->listeners[i].arg) < 0)
+			log_err("config", "%s: what is in force was refused",
+			    live->path);
+	}
+}
+
 int
 conf_live_ask(struct conf_live *live, const struct conf *next,
     struct conf_issues *issues)
@@ -109,10 +124,18 @@ conf_live_ask(struct conf_live *live, const struct conf *next,
 			continue;
 		r = live->listeners[i].check(next, issues,
 		    live->listeners[i].arg);
-		if (r < 0)
+		if (r < 0) {
+			live_take_back(live, i);
 			return (r);
+		}
 	}
 	return (0);
+}
+
+void
+conf_live_unask(struct conf_live *live)
+{
+	live_take_back(live, ARRAY_LEN(live->listeners));
 }
 
 struct changes {

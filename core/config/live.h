@@ -74,7 +74,9 @@ struct conf_change {
 
 /*
  * A check may refuse a configuration before it is in force: negative, with an
- * issue that says why. All checks agree, or nothing changes.
+ * issue that says why. All checks agree, or nothing changes. One that agreed may
+ * be called again with the old one, when another refused or the file could not
+ * be written: issues is NULL then.
  */
 typedef int conf_check_fn(const struct conf *next, struct conf_issues *issues,
     void *arg);

@@ -106,6 +106,8 @@ struct conf_live *conf_live_unref(struct conf_live *live);
 /* All listeners that check agree; else negative, with issues. */
 int	 conf_live_ask(struct conf_live *live, const struct conf *next,
 	    struct conf_issues *issues) must_use;
+/* What they agreed to does not come after all: they get what is in force. */
+void	 conf_live_unask(struct conf_live *live);
 /* Puts next in force; takes it. Tells the listeners. */
 void	 conf_live_install(struct conf_live *live, struct conf *next);
 /* Takes note of what the disk holds; takes text. True if that was new. */

@@ -463,6 +463,8 @@ op_on_written(void *arg)
 	struct conf_text	 text;
 	struct conf		*next;
 
+	if (!live->is_closed && op->r < 0)
+		conf_live_unask(live);
 	if (live->is_closed || op->r < 0) {
 		if (op->r == -ESTALE)
 			op_end(op, -ESTALE, stale_text, NULL, NULL);
@@ -499,9 +501,11 @@ op_write(struct conf_op *op)
 		op_succeed(op, true);
 	else if (r < 0)
 		op_refuse(op, r, &issues, why);
-	else if (loop_work(op->live->loop, work_write, op_on_written, op) < 0)
+	else if (loop_work(op->live->loop, work_write, op_on_written, op) < 0) {
+		conf_live_unask(op->live);
 		op_end(op, -EAGAIN, "config not written: too much to do", NULL,
 		    NULL);
+	}
 	conf_issues_fini(&issues);
 }
 

@@ -259,22 +259,50 @@ host_scan(struct host *h)
 	return (r);
 }
 
+static bool
+list_names(struct json_object *list, const char *name)
+{
+	size_t	 i, n;
+
+	n = list == NULL ? 0 : json_object_array_length(list);
+	for (i = 0; i < n; i++) {
+		if (strcmp(json_object_get_string(json_object_array_get_idx(
+		    list, i)), name) == 0)
+			return (true);
+	}
+	return (false);
+}
+
+/* plugins.enabled, .allow (empty: all), .deny and .entries.<name>.enabled. */
+static bool
+conf_enables(const struct conf *conf, const char *name)
+{
+	struct json_object	*plugins = conf_get(conf, "plugins");
+	struct json_object	*allow = json_get_arr(plugins, "allow");
+
+	if (!json_get_bool(plugins, "enabled", true) ||
+	    list_names(json_get_arr(plugins, "deny"), name))
+		return (false);
+	if (allow != NULL && json_object_array_length(allow) > 0 &&
+	    !list_names(allow, name))
+		return (false);
+	return (json_get_bool(json_get_obj(json_get_obj(plugins, "entries"),
+	    name), "enabled", true));
+}
+
 void
 host_set_conf(struct host *h, struct conf *conf)
 {
-	struct json_object	*entries, *entry;
 	struct list		*l, *tmp;
 
 	if (conf != h->conf) {
 		(void)conf_unref(h->conf);
 		h->conf = conf_ref(conf);
 	}
-	entries = conf_get(conf, "plugins.entries");
 	list_each(l, tmp, &h->plugins) {
 		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
 
-		entry = json_get_obj(entries, ctx->name);
-		ctx->is_enabled = json_get_bool(entry, "enabled", true);
+		ctx->is_enabled = conf_enables(conf, ctx->name);
 	}
 }
 

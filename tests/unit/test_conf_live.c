@@ -42,6 +42,7 @@ struct home {
 	unsigned			 n_restarts;
 	uint64_t			 restart_ms;
 	bool				 is_veto;
+	char				 seen[16];	/* by the last check */
 };
 
 static void
@@ -80,12 +81,24 @@ on_restart(uint64_t delay_ms, void *arg)
 	return (true);
 }
 
+/* After on_check(), and of another opinion. */
+static int
+on_late_check(const struct conf *next, struct conf_issues *issues, void *arg)
+{
+	(void)arg;
+	if (strcmp(conf_get_str(next, "session.mainKey", ""), "late") != 0)
+		return (0);
+	(void)conf_issues_add(issues, "session.mainKey", 0, 0, "too late");
+	return (-EINVAL);
+}
+
 static int
 on_check(const struct conf *next, struct conf_issues *issues, void *arg)
 {
 	struct home	*h = arg;
 
-	(void)next;
+	(void)snprintf(h->seen, sizeof h->seen, "%s", conf_get_str(next,
+	    "session.mainKey", ""));
 	if (!h->is_veto)
 		return (0);
 	(void)conf_issues_add(issues, "ui", 0, 0, "vetoed");
@@ -404,6 +417,24 @@ checks_may_refuse(void)
 }
 
 static void
+one_refusal_is_one_of_all(void)
+{
+	struct home	 h;
+
+	home_open(&h, "{}");
+	CU_ASSERT(conf_live_on_check(h.live, on_late_check, &h.state) == 0);
+	CU_ASSERT(write_now(&h, CHELA_CONFIG_PATCH,
+	    "{session: {mainKey: 'ok'}}") == 0);
+	CU_ASSERT_STRING_EQUAL(h.seen, "ok");
+	CU_ASSERT(write_now(&h, CHELA_CONFIG_PATCH,
+	    "{session: {mainKey: 'late'}}") == -EINVAL);
+	CU_ASSERT_STRING_EQUAL(h.message,
+	    "invalid config: session.mainKey: too late");
+	CU_ASSERT_STRING_EQUAL(h.seen, "ok");
+	home_close(&h);
+}
+
+static void
 set_writes_the_file(void)
 {
 	struct home	 h;
@@ -656,7 +687,8 @@ full_disk_keeps_the_old_file(void)
 	char		 raw[4096];
 
 	home_open(&h, "{logging: {level: 'warn'}}");
-	(void)snprintf(raw, sizeof raw, "{ui: {prefs: {x: '%02000d'}}}", 1);
+	(void)snprintf(raw, sizeof raw, "{session: {mainKey: 'big'}, ui: "
+	    "{prefs: {x: '%02000d'}}}", 1);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	CU_ASSERT_FATAL(getrlimit(RLIMIT_FSIZE, &old) == 0);
 	small = old;
@@ -664,6 +696,8 @@ full_disk_keeps_the_old_file(void)
 	CU_ASSERT_FATAL(setrlimit(RLIMIT_FSIZE, &small) == 0);
 	CU_ASSERT(write_now(&h, CHELA_CONFIG_PATCH, raw) == -EFBIG);
 	CU_ASSERT(setrlimit(RLIMIT_FSIZE, &old) == 0);
+	/* Who had agreed already has what is in force again. */
+	CU_ASSERT_STRING_EQUAL(h.seen, "main");
 	CU_ASSERT(strstr(h.message, "not written") != NULL);
 	CU_ASSERT(file_has(h.path, "{logging: {level: 'warn'}}"));
 	CU_ASSERT(h.n_changes == 0);
@@ -801,6 +835,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(invalid_while_running_keeps_the_last_good),
 	CU_CASE(invalid_at_start_is_refused),
 	CU_CASE(checks_may_refuse),
+	CU_CASE(one_refusal_is_one_of_all),
 	CU_CASE(set_writes_the_file),
 	CU_CASE(backups_are_turned),
 	CU_CASE(first_write_makes_the_file),
