@@ -395,9 +395,12 @@ export class Raw {
 		if (old)
 			return Promise.resolve(old);
 		let watch;
-		return within(new Promise((resolve) => {
+		return within(new Promise((resolve, reject) => {
 			watch = (f) => is(f) && resolve(f);
 			this.watchers.add(watch);
+			// What a closed connection has not said it will not say.
+			this.closed.then(({ code }) => reject(
+				new Error(`closed ${code} before event ${name}`)));
 		}), `event ${name}`).finally(() => this.watchers.delete(watch));
 	}
 
