@@ -84,7 +84,9 @@ static const struct chela_method methods[] = {
 	METHOD("chat.metadata", chat_metadata, "read"),
 	METHOD("chat.message.get", chat_message_get, "read"),
 	METHOD("chat.abort", chat_abort, "write"),
-	METHOD("chat.inject", chat_inject, "admin"),
+	{ .name = "chat.inject", .handler = chat_inject,
+	  .roles = CHELA_ROLE_OPERATOR, .scope = "admin",
+	  .flags = CHELA_METHOD_HIDDEN },
 	METHOD("chat.toolTitles", chat_tool_titles, "write"),
 	{
 		.name = "chat.send",

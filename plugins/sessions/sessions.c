@@ -240,6 +240,9 @@ sessions_fini(struct chela_ctx *ctx)
 #define READ(n, h) \
 	{ .name = (n), .handler = (h), .roles = CHELA_ROLE_OPERATOR, \
 	  .scope = "read" }
+#define READ_HIDDEN(n, h) \
+	{ .name = (n), .handler = (h), .roles = CHELA_ROLE_OPERATOR, \
+	  .scope = "read", .flags = CHELA_METHOD_HIDDEN }
 
 static const struct chela_method methods[] = {
 	READ("sessions.list", sessions_list),
@@ -248,12 +251,12 @@ static const struct chela_method methods[] = {
 	READ("sessions.messages.unsubscribe", sessions_messages_unsubscribe),
 	READ("sessions.preview", sessions_preview),
 	READ("sessions.describe", sessions_describe),
-	READ("sessions.resolve", sessions_resolve),
-	READ("sessions.get", sessions_get),
+	READ_HIDDEN("sessions.resolve", sessions_resolve),
+	READ_HIDDEN("sessions.get", sessions_get),
 	READ("sessions.search", sessions_search),
-	READ("sessions.usage", sessions_usage),
-	READ("sessions.usage.timeseries", sessions_usage_timeseries),
-	READ("sessions.usage.logs", sessions_usage_logs),
+	READ_HIDDEN("sessions.usage", sessions_usage),
+	READ_HIDDEN("sessions.usage.timeseries", sessions_usage_timeseries),
+	READ_HIDDEN("sessions.usage.logs", sessions_usage_logs),
 	{
 		.name = "sessions.create",
 		.handler = sessions_create,
@@ -272,7 +275,7 @@ static const struct chela_method methods[] = {
 		.name = "sessions.steer",
 		.handler = sessions_steer,
 		.roles = CHELA_ROLE_OPERATOR,
-		.flags = CHELA_METHOD_IDEMPOTENT,
+		.flags = CHELA_METHOD_IDEMPOTENT | CHELA_METHOD_HIDDEN,
 		.scope = "write",
 	},
 	{
