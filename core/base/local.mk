@@ -4,6 +4,7 @@ core_libbase_la_SOURCES = core/base/base.h \
 	core/base/buf.c core/base/buf.h \
 	core/base/clock.c core/base/clock.h \
 	core/base/file.c core/base/file.h \
+	core/base/finger.c core/base/finger.h \
 	core/base/log.c core/base/log.h \
 	core/base/loop.c core/base/loop.h \
 	core/base/map.c core/base/map.h \

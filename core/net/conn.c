@@ -51,19 +51,23 @@ conn_move(struct conn *c, struct list *to, uint64_t after_us)
 	c->deadline = clock_now_us() + after_us;
 }
 
-static void
-conn_update_reading(struct conn *c)
+void
+conn_set_reading(struct conn *c, bool is_on)
 {
-	bool	 want = c->state != CONN_DEAD && (c->state == CONN_LINGER ||
-	    (c->n_paused == 0 && !c->is_full));
-
-	if (want == c->is_reading)
+	if (is_on == c->is_reading)
 		return;
-	if (want)
+	if (is_on)
 		(void)event_add(&c->ev_read, NULL);
 	else
 		(void)event_del(&c->ev_read);
-	c->is_reading = want;
+	c->is_reading = is_on;
+}
+
+static void
+conn_update_reading(struct conn *c)
+{
+	conn_set_reading(c, c->state != CONN_DEAD && (c->state == CONN_LINGER ||
+	    (c->n_paused == 0 && !c->is_full)));
 }
 
 static void
@@ -93,6 +97,7 @@ conn_kill(struct conn *c)
 
 	if (c->state == CONN_DEAD)
 		return;
+	conn_tls_end(c);
 	c->state = CONN_DEAD;
 	(void)event_del(&c->ev_read);
 	(void)event_del(&c->ev_write);
@@ -154,7 +159,7 @@ conn_on_ping_due(struct conn *c)
 		conn_dirty(c);
 }
 
-static void
+void
 conn_http_reply(struct conn *c, const struct net_reply *reply, bool is_head)
 {
 	struct buf	 b = BUF_INIT;
@@ -404,6 +409,30 @@ conn_feed(struct conn *c, char *bytes, size_t len)
 	conn_update_reading(c);
 }
 
+/* Bytes of the peer, in the clear. */
+void
+conn_received(struct conn *c, char *p, size_t len)
+{
+	switch (c->state) {
+	case CONN_HEAD:
+		/* Bounded: the head parser refuses what is longer than its limit. */
+		if (buf_add(&c->held, p, len) < 0)
+			conn_kill(c);
+		else
+			conn_head(c);
+		break;
+	case CONN_OPEN:
+		conn_feed(c, p, len);
+		break;
+	case CONN_LINGER:
+		if (c->is_opened && !c->has_peer_close)
+			conn_feed(c, p, len);
+		break;
+	default:
+		break;
+	}
+}
+
 static void
 conn_on_read(int fd, short what, void *arg)
 {
@@ -412,6 +441,10 @@ conn_on_read(int fd, short what, void *arg)
 	ssize_t		 got;
 
 	(void)what;
+	if (c->is_tls) {
+		conn_tls_read(c);
+		return;
+	}
 	got = recv(fd, n->read_buf, NET_READ_SIZE, 0);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -419,35 +452,23 @@ conn_on_read(int fd, short what, void *arg)
 		conn_kill(c);
 		return;
 	}
-	switch (c->state) {
-	case CONN_HEAD:
-		/* Bounded: the head parser refuses what is longer than its limit. */
-		if (buf_add(&c->held, n->read_buf, (size_t)got) < 0)
-			conn_kill(c);
-		else
-			conn_head(c);
-		break;
-	case CONN_OPEN:
-		conn_feed(c, n->read_buf, (size_t)got);
-		break;
-	case CONN_LINGER:
-		if (c->is_opened && !c->has_peer_close)
-			conn_feed(c, n->read_buf, (size_t)got);
-		break;
-	default:
-		break;
-	}
+	conn_received(c, n->read_buf, (size_t)got);
 }
 
 static void
 conn_on_write(int fd, short what, void *arg)
 {
+	struct conn	*c = arg;
+
 	(void)fd;
 	(void)what;
-	conn_flush(arg);
+	if (c->state == CONN_TLS)
+		conn_tls_on_ready(c);
+	else
+		conn_flush(c);
 }
 
-static void
+void
 conn_set_writing(struct conn *c, bool is_on)
 {
 	if (is_on == c->is_writing)
@@ -467,26 +488,22 @@ conn_drained(struct conn *c)
 		return;
 	if (c->has_peer_close)
 		conn_kill(c);
-	else if (!c->is_opened)
+	else if (!c->is_opened) {
+		if (c->tls != NULL)
+			tls_bye(c->tls);
 		(void)shutdown(c->fd, SHUT_WR);
+	}
 }
 
-void
-conn_flush(struct conn *c)
+/* What the socket takes; 0, or negative when it is broken. */
+static int
+conn_write(struct conn *c)
 {
 	struct iovec	 iov[CONN_IOV];
 	struct msghdr	 msg;
-	struct buf	 held;
 	ssize_t		 n;
 	int		 i;
 
-	if (c->held.len > 0 && c->state == CONN_OPEN && c->n_paused == 0 &&
-	    !c->is_full) {
-		held = c->held;
-		buf_init(&c->held);
-		conn_feed(c, held.data, held.len);
-		buf_fini(&held);
-	}
 	for (i = 0; c->out.len > 0 && i < CONN_SENDS; i++) {
 		memset(&msg, 0, sizeof msg);
 		msg.msg_iov = iov;
@@ -500,28 +517,47 @@ conn_flush(struct conn *c)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
-		if (n < 0) {
-			conn_kill(c);
-			return;
-		}
+		if (n < 0)
+			return (-errno);
 		out_sent(&c->out, (size_t)n);
+	}
+	return (0);
+}
+
+void
+conn_flush(struct conn *c)
+{
+	struct buf	 held;
+	bool		 is_waiting;
+
+	if (c->held.len > 0 && c->state == CONN_OPEN && c->n_paused == 0 &&
+	    !c->is_full) {
+		held = c->held;
+		buf_init(&c->held);
+		conn_feed(c, held.data, held.len);
+		buf_fini(&held);
 	}
 	if (c->state == CONN_DEAD)
 		return;
-	conn_set_writing(c, c->out.len > 0);
+	if ((c->is_tls ? conn_tls_write(c) : conn_write(c)) < 0) {
+		conn_kill(c);
+		return;
+	}
+	is_waiting = c->out.len > 0 || (c->is_tls && tls_is_blocked(c->tls));
+	conn_set_writing(c, is_waiting);
 	if (c->is_full && c->out.len < c->net->lim.out_pause / 2) {
 		c->is_full = false;
 		conn_update_reading(c);
 		if (c->held.len > 0)
 			conn_dirty(c);
 	}
-	if (c->out.len == 0)
+	if (!is_waiting)
 		conn_drained(c);
 }
 
 int
 conn_open(struct net *n, int fd, const char *remote, bool is_loopback,
-    struct source *source)
+    bool is_tls, struct source *source)
 {
 	struct conn	*c;
 
@@ -532,6 +568,8 @@ conn_open(struct net *n, int fd, const char *remote, bool is_loopback,
 	c->fd = fd;
 	c->source = source;
 	c->is_loopback = is_loopback;
+	c->is_tls = is_tls;
+	c->state = is_tls ? CONN_TLS : CONN_HEAD;
 	(void)snprintf(c->remote, sizeof c->remote, "%s", remote);
 	buf_init(&c->held);
 	list_init(&c->dirty);
@@ -581,6 +619,12 @@ bool
 conn_is_loopback(const struct conn *c)
 {
 	return (c->is_loopback);
+}
+
+bool
+conn_is_tls(const struct conn *c)
+{
+	return (c->is_tls);
 }
 
 bool
@@ -676,7 +720,7 @@ conn_close(struct conn *c, uint16_t code, const char *reason)
 	unsigned char	 frame[4 + WS_REASON_MAX];
 	size_t		 n;
 
-	if (c->state == CONN_HEAD) {
+	if (c->state == CONN_TLS || c->state == CONN_HEAD) {
 		conn_kill(c);
 		return;
 	}

@@ -18,10 +18,12 @@ tests_unit_test_http_head_LDADD = core/libhttphead.la core/libbase.la \
 	$(CUNIT_LIBS)
 endif
 noinst_LTLIBRARIES += core/libnet.la
-core_libnet_la_SOURCES = core/net/conn.c core/net/net.c core/net/net.h \
-	core/net/net_priv.h core/net/out.c core/net/out.h
-core_libnet_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
-core_libnet_la_LIBADD = core/libhttphead.la core/libws.la core/libbase.la
+core_libnet_la_SOURCES = core/net/conn.c core/net/conn_tls.c core/net/net.c \
+	core/net/net.h core/net/net_priv.h core/net/out.c core/net/out.h \
+	core/net/tls.c core/net/tls.h core/net/tls_cert.c
+core_libnet_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS)
+core_libnet_la_LIBADD = core/libhttphead.la core/libws.la core/libbase.la \
+	$(GNUTLS_LIBS)
 if HAVE_CUNIT
 check_PROGRAMS += tests/unit/test_out
 TESTS += tests/unit/test_out

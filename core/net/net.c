@@ -29,6 +29,7 @@ net_limits_default(struct net_limits *lim)
 		.unauth_per_source = 32,
 		.unauth_total = 512,
 		.conns_max = 16384,
+		.handshakes_max = 256,
 		.handshake_us = SEC_US(15),
 		.ping_us = SEC_US(25),
 		.message_us = SEC_US(120),
@@ -178,7 +179,8 @@ net_address(const struct sockaddr_storage *ss, char *out, size_t size,
 }
 
 static void
-net_accepted(struct net *n, int fd, const struct sockaddr_storage *ss)
+net_accepted(struct net *n, int fd, const struct sockaddr_storage *ss,
+    bool is_tls)
 {
 	static const int	 one = 1;
 	struct source		*s;
@@ -204,7 +206,7 @@ net_accepted(struct net *n, int fd, const struct sockaddr_storage *ss)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	net_address(ss, remote, sizeof remote, &is_loopback);
 	n->stats.n_unauth++;
-	if (conn_open(n, fd, remote, is_loopback, s) < 0) {
+	if (conn_open(n, fd, remote, is_loopback, is_tls, s) < 0) {
 		n->stats.n_unauth--;
 		net_drop_source(n, s);
 		(void)close(fd);
@@ -259,6 +261,13 @@ net_refuse_for_fds(struct net *n, int listen_fd)
 	(void)loop_timer_set(n->accept_timer, MS_US(100));
 }
 
+static bool
+listener_is_tls(const struct listener *l)
+{
+	return (l->net->tls_ctx != NULL && (l->net->tls_port == 0 ||
+	    l->net->tls_port == l->port));
+}
+
 static void
 net_on_accept(int listen_fd, short what, void *arg)
 {
@@ -273,7 +282,7 @@ net_on_accept(int listen_fd, short what, void *arg)
 		fd = accept4(listen_fd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			net_accepted(l->net, fd, &ss);
+			net_accepted(l->net, fd, &ss, listener_is_tls(l));
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
@@ -303,6 +312,7 @@ net_new(struct loop *l, const struct net_limits *lim,
 	list_init(&n->linger);
 	list_init(&n->dead);
 	list_init(&n->dirty);
+	list_init(&n->steps);
 	n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	n->sources = map_new();
 	n->read_buf = malloc(NET_READ_SIZE);
@@ -329,10 +339,14 @@ net_free(struct net *n)
 	net_flush(n);
 	(void)loop_timer_free(n->timer);
 	(void)loop_timer_free(n->accept_timer);
+	(void)loop_timer_free(n->step_timer);
+	(void)tls_ctx_unref(n->tls_ctx);
 	(void)map_free(n->sources);
 	if (n->spare_fd >= 0)
 		(void)close(n->spare_fd);
 	free(n->read_buf);
+	free(n->tls_in);
+	free(n->tls_out);
 	free(n);
 	return (NULL);
 }
@@ -363,9 +377,10 @@ net_listen_fd(struct net *n, int fd, uint16_t *ret_port)
 		return (-ENOMEM);
 	}
 	n->is_accepting = true;
-	*ret_port = ntohs(ss.ss_family == AF_INET6 ?
+	l->port = ntohs(ss.ss_family == AF_INET6 ?
 	    ((struct sockaddr_in6 *)(void *)&ss)->sin6_port :
 	    ((struct sockaddr_in *)(void *)&ss)->sin_port);
+	*ret_port = l->port;
 	return (0);
 }
 
@@ -425,6 +440,24 @@ net_stop_listening(struct net *n)
 	}
 	n->n_listeners = 0;
 	loop_timer_stop(n->accept_timer);
+}
+
+int
+net_set_tls(struct net *n, struct tls_ctx *ctx, uint16_t port)
+{
+	if (n->tls_in == NULL)
+		n->tls_in = malloc(NET_READ_SIZE);
+	if (n->tls_out == NULL)
+		n->tls_out = malloc(TLS_RECORD_MAX);
+	if (n->step_timer == NULL)
+		n->step_timer = loop_timer_new(n->loop, net_on_step, n);
+	if (n->tls_in == NULL || n->tls_out == NULL || n->step_timer == NULL)
+		return (-ENOMEM);
+	(void)tls_ctx_ref(ctx);
+	(void)tls_ctx_unref(n->tls_ctx);
+	n->tls_ctx = ctx;
+	n->tls_port = port;
+	return (0);
 }
 
 const struct net_stats *

@@ -14,12 +14,14 @@ struct http_head;
 struct loop;
 struct net;
 struct outseg;
+struct tls_ctx;
 
 /* Every limit of this part; see net_limits_default(). */
 struct net_limits {
 	uint32_t	unauth_per_source;	/* sockets; 503 at upgrade above */
 	uint32_t	unauth_total;		/* closed at accept above */
 	uint32_t	conns_max;		/* open sockets, all states */
+	uint32_t	handshakes_max;		/* TLS handshakes under way */
 	uint64_t	handshake_us;		/* accept to authenticated */
 	uint64_t	ping_us;		/* between pings, and for a pong */
 	uint64_t	message_us;	/* from the first byte to the last one */
@@ -68,6 +70,7 @@ struct net_handler {
 struct net_stats {
 	uint64_t	accepted, refused_source, refused_total, refused_fd;
 	uint64_t	timeouts, slow_consumers, protocol_errors;
+	uint64_t	tls_done, tls_resumed, tls_failed, tls_refused;
 	uint32_t	n_open, n_unauth;
 };
 
@@ -83,6 +86,11 @@ int	 net_listen(struct net *n, const char *address, uint16_t port,
 	    uint16_t *ret_port, struct buf *why);
 int	 net_listen_fd(struct net *n, int fd, uint16_t *ret_port); /* takes fd */
 void	 net_stop_listening(struct net *n);
+/*
+ * From now on connections to this port (0: to all that are listened on) are TLS.
+ * Those that are there keep what they have. ctx is counted.
+ */
+int	 net_set_tls(struct net *n, struct tls_ctx *ctx, uint16_t port);
 const struct net_stats *net_stats(const struct net *n);
 /* Runs cb for every open WebSocket; it may close the one it gets. */
 void	 net_each(struct net *n, void (*cb)(struct conn *conn, void *arg),
@@ -95,6 +103,7 @@ void	*conn_user(const struct conn *c);
 void	 conn_authenticated(struct conn *c);
 const char *conn_remote(const struct conn *c);	/* numeric address */
 bool	 conn_is_loopback(const struct conn *c);
+bool	 conn_is_tls(const struct conn *c);
 bool	 conn_is_closing(const struct conn *c);
 size_t	 conn_queued(const struct conn *c);	/* bytes not yet sent */
 

@@ -11,17 +11,19 @@
 #include "core/base/map.h"
 #include "core/net/net.h"
 #include "core/net/out.h"
+#include "core/net/tls.h"
 #include "core/ws/ws.h"
 
 #define NET_READ_SIZE	KIB(64)	/* one read; bounds the frames of a wake-up */
 #define NET_LISTEN_MAX	8
 
 /*
- * HEAD: reading an HTTP head. OPEN: WebSocket. LINGER: our close frame or HTTP
+ * TLS: the handshake, or what was expected to be one. HEAD: reading an HTTP head. OPEN: WebSocket. LINGER: our close frame or HTTP
  * answer is queued; what comes is thrown away until the peer is done. DEAD: closed,
  * waits for the reaper.
  */
 enum conn_state {
+	CONN_TLS,
 	CONN_HEAD,
 	CONN_OPEN,
 	CONN_LINGER,
@@ -34,6 +36,7 @@ struct conn {
 	struct net		*net;
 	void			*user;
 	struct source		*source;	/* budget; NULL once authenticated */
+	struct tls		*tls;		/* NULL: plain, or not begun */
 	int			 fd;
 	uint8_t			 state;		/* enum conn_state */
 	bool			 is_authed;
@@ -45,6 +48,7 @@ struct conn {
 	bool			 is_full;	/* paused for its own output */
 	bool			 has_peer_close;
 	bool			 is_ping_due;	/* a ping is unanswered */
+	bool			 is_tls;	/* all bytes are TLS */
 	uint16_t		 n_paused;
 	uint64_t		 deadline;	/* of the list it is in */
 	uint64_t		 message_us;	/* when a message began, or 0 */
@@ -68,6 +72,7 @@ struct listener {
 	struct net	*net;
 	struct event	 ev;
 	int		 fd;
+	uint16_t	 port;
 };
 
 struct net {
@@ -91,16 +96,38 @@ struct net {
 	bool			 is_accepting;
 	int			 spare_fd;	/* given up to refuse at the limit */
 	char			*read_buf;
+	struct tls_ctx		*tls_ctx;	/* of new connections; or NULL */
+	uint16_t		 tls_port;	/* 0: all listeners speak TLS */
+	uint32_t		 n_handshakes;	/* sessions that are not ready */
+	struct list		 steps;		/* conn.dirty: want a step */
+	struct loop_timer	*step_timer;
+	bool			 is_step_due;
+	char			*tls_in;	/* as the socket gave it */
+	char			*tls_out;	/* one record of plain text */
 	size_t			 held;		/* bytes that all ws hold */
 };
 
 int	 conn_open(struct net *n, int fd, const char *remote, bool is_loopback,
-	    struct source *source);
+	    bool is_tls, struct source *source);
 void	 conn_on_timeout(struct conn *c);
 void	 conn_on_ping_due(struct conn *c);
 void	 conn_flush(struct conn *c);
 void	 conn_free(struct conn *c);
 void	 net_release_source(struct net *n, struct conn *c);
 void	 net_want_flush(struct net *n);
+
+/* conn.c, for conn_tls.c */
+void	 conn_set_writing(struct conn *c, bool is_on);
+void	 conn_set_reading(struct conn *c, bool is_on);
+void	 conn_received(struct conn *c, char *p, size_t len);
+void	 conn_http_reply(struct conn *c, const struct net_reply *reply,
+	    bool is_head);
+
+/* conn_tls.c */
+void	 conn_tls_on_ready(struct conn *c);	/* readable or writable */
+void	 conn_tls_read(struct conn *c);
+int	 conn_tls_write(struct conn *c);
+void	 conn_tls_end(struct conn *c);
+void	 net_on_step(void *arg);
 
 #endif
