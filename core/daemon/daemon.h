@@ -8,6 +8,7 @@
 
 struct conf;
 struct conn;
+struct daemon_tls;
 struct http_head;
 struct net_reply;
 
@@ -31,6 +32,7 @@ struct daemon {
 	struct proto		*proto;
 	struct net_limits	 limits;
 	struct net		*net;
+	struct daemon_tls	*tls;	/* NULL: not enabled */
 	struct state		*state;
 	struct host		*host;
 	struct loop_watch	*signal_watch;
@@ -49,6 +51,18 @@ void	 daemon_load_origins(struct daemon *d, struct conf *conf);
 
 /* limits.c */
 void	 daemon_load_limits(const struct conf *conf, struct net_limits *lim);
+
+/*
+ * tls.c: the certificate, when gateway.tls.enabled. Blocks. Before the first
+ * listener.
+ */
+int	 daemon_load_tls(struct daemon *d, struct conf *conf);
+int	 daemon_watch_tls(struct daemon *d);
+/* Reads the files again, on the worker pool; also when their names changed. */
+void	 daemon_reload_tls(struct daemon *d);
+const char *daemon_tls_finger(const struct daemon *d);	/* NULL: no TLS */
+void	 daemon_close_tls(struct daemon *d);
+void	 daemon_free_tls(struct daemon *d);	/* after the loop's workers */
 
 /* http.c: probes. */
 void	 daemon_on_http(void *arg, struct conn *c, const struct http_head *head,

@@ -140,6 +140,7 @@ on_signal(int fd, uint32_t what, void *arg)
 		case SIGHUP:
 			log_notice("daemon", "reloading (SIGHUP)");
 			conf_live_reload(d->live);
+			daemon_reload_tls(d);
 			host_refresh(d->host, NULL, NULL);
 			break;
 		case SIGTERM:
@@ -225,6 +226,12 @@ conf_changed(const struct conf_change *change, void *arg)
 	size_t		 i;
 
 	daemon_load_origins(d, conf_live_get(d->live));
+	for (i = 0; i < change->n_deltas; i++) {
+		if (strncmp(change->deltas[i].path, "gateway.tls.", 12) == 0) {
+			daemon_reload_tls(d);
+			break;
+		}
+	}
 	for (i = 0; i < change->n_deltas; i++) {
 		if (strncmp(change->deltas[i].path, "plugins.", 8) == 0) {
 			host_refresh(d->host, NULL, NULL);
@@ -415,24 +422,63 @@ choose_bind(struct daemon *d)
 	(void)snprintf(d->bind, sizeof d->bind, "%s", address);
 }
 
+/* Loopback is both families; ::1 is missing on some machines. */
+static int
+listen_on(struct daemon *d, uint16_t port, uint16_t *ret_port, struct buf *why)
+{
+	uint16_t	 other;
+	int		 r;
+
+	r = net_listen(d->net, d->bind, port, ret_port, why);
+	if (r == 0 && strcmp(d->bind, "127.0.0.1") == 0)
+		(void)net_listen(d->net, "::1", *ret_port, &other, NULL);
+	return (r);
+}
+
+static void
+say_listening(const struct daemon *d, bool is_tls, uint16_t port)
+{
+	(void)fprintf(stderr, strchr(d->bind, ':') != NULL ?
+	    "chelad: listening on %s://[%s]:%u\n" :
+	    "chelad: listening on %s://%s:%u\n", is_tls ? "wss" : "ws",
+	    d->bind, (unsigned)port);
+}
+
+/* The lines that say where, and by which certificate it can be known. */
+static void
+say_ready(const struct daemon *d, uint16_t port, uint16_t tls_port)
+{
+	const char	*finger = daemon_tls_finger(d);
+	bool		 is_tls = finger != NULL;
+
+	say_listening(d, is_tls && (tls_port == 0 || tls_port == port), port);
+	if (is_tls && tls_port != 0 && tls_port != port)
+		say_listening(d, true, tls_port);
+	if (is_tls) {
+		(void)fprintf(stderr, "chelad: fingerprint %s\n", finger);
+		log_notice("tls", "certificate fingerprint=%s", finger);
+	}
+}
+
 static int
 start_listening(struct daemon *d)
 {
 	struct buf	 why = BUF_INIT;
-	uint16_t	 port = 0, other;
+	uint16_t	 tls_port = d->tls == NULL ? 0 :
+	    (uint16_t)conf_get_int(conf_live_get(d->live),
+	    "gateway.tls.port", 0);
+	uint16_t	 port = 0;
 	int		 i, r = 0, n = notify_listen_fds();
 
 	if (n > 0) {
 		for (i = 0; r == 0 && i < n; i++)
 			r = net_listen_fd(d->net, NOTIFY_FD_FIRST + i, &port);
 	} else {
-		r = net_listen(d->net, d->bind, d->opt.port >= 0 ?
-		    (uint16_t)d->opt.port :
+		r = listen_on(d, d->opt.port >= 0 ? (uint16_t)d->opt.port :
 		    (uint16_t)conf_get_int(conf_live_get(d->live),
 		    "gateway.port", 18789), &port, &why);
-		/* Loopback is both families; ::1 is missing on some machines. */
-		if (r == 0 && strcmp(d->bind, "127.0.0.1") == 0)
-			(void)net_listen(d->net, "::1", port, &other, NULL);
+		if (r == 0 && tls_port > 0 && tls_port != port)
+			r = listen_on(d, tls_port, &tls_port, &why);
 	}
 	(void)buf_putc(&why, '\0');
 	if (r < 0)
@@ -442,9 +488,7 @@ start_listening(struct daemon *d)
 	if (r < 0)
 		return (r);
 	d->port = port;
-	(void)fprintf(stderr, strchr(d->bind, ':') != NULL ?
-	    "chelad: listening on ws://[%s]:%u\n" :
-	    "chelad: listening on ws://%s:%u\n", d->bind, (unsigned)port);
+	say_ready(d, port, tls_port);
 	return (0);
 }
 
@@ -489,12 +533,14 @@ daemon_close(struct daemon *d)
 	d->store = store_close(d->store);
 	if (d->host != NULL)
 		host_fini(d->host);
+	daemon_close_tls(d);
 	d->net = net_free(d->net);
 	d->live = conf_live_close(d->live);
 	d->signal_watch = loop_watch_free(d->signal_watch);
 	d->drain_timer = loop_timer_free(d->drain_timer);
 	d->end_timer = loop_timer_free(d->end_timer);
 	d->loop = loop_free(d->loop);
+	daemon_free_tls(d);
 	d->host = host_free(d->host);
 	d->state = state_free(d->state);
 	d->proto = proto_free(d->proto);
@@ -545,9 +591,13 @@ daemon_run(struct daemon *d)
 	    conf_live_on_change(d->live, conf_changed, d) < 0)
 		return (EXIT_FAILURE);
 	state_start(d->state);
+	if (daemon_load_tls(d, conf_live_get(d->live)) < 0)
+		return (EXIT_CONFIG);
 	if (start_listening(d) < 0)
 		return (EXIT_FAILURE);
 	host_watch(d->host);
+	if (daemon_watch_tls(d) < 0)
+		return (EXIT_FAILURE);
 	d->is_ready = true;
 	notify_send("READY=1");
 	loop_measure(d->loop, MS_US(d->opt.slow_turn_ms), on_slow_turn);

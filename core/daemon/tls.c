@@ -42,6 +42,7 @@ struct daemon_tls {
 	struct daemon		*d;
 	struct paths		 paths;
 	struct tls_ctx		*ctx;		/* in use */
+	uint16_t		 port;		/* 0: that of all listeners */
 	struct loop_watch	*watch;
 	struct loop_timer	*quiet;
 	int			 inotify_fd;
@@ -153,7 +154,6 @@ daemon_load_tls(struct daemon *d, struct conf *conf)
 {
 	struct daemon_tls	*t;
 	struct buf		 why = BUF_INIT;
-	int64_t			 port;
 	int			 r;
 
 	if (!conf_get_bool(conf, "gateway.tls.enabled", false))
@@ -170,9 +170,9 @@ daemon_load_tls(struct daemon *d, struct conf *conf)
 		r = make_missing(d, &t->paths, &why);
 	if (r == 0)
 		r = paths_load(&t->paths, &t->ctx, &why);
-	port = conf_get_int(conf, "gateway.tls.port", 0);
+	t->port = (uint16_t)conf_get_int(conf, "gateway.tls.port", 0);
 	if (r == 0)
-		r = net_set_tls(d->net, t->ctx, (uint16_t)port);
+		r = net_set_tls(d->net, t->ctx, t->port);
 	if (r < 0) {
 		log_err("tls", "%s (gateway.tls)", sentence(&why, r));
 	} else {
@@ -210,7 +210,6 @@ static void
 tls_loaded(void *arg)
 {
 	struct daemon_tls	*t = arg;
-	int64_t			 port;
 
 	t->is_busy = false;
 	if (t->quiet == NULL) {
@@ -220,9 +219,7 @@ tls_loaded(void *arg)
 		    sentence(&t->job.why, t->job.status),
 		    tls_ctx_finger(t->ctx));
 	} else {
-		port = conf_get_int(conf_live_get(t->d->live),
-		    "gateway.tls.port", 0);
-		(void)net_set_tls(t->d->net, t->job.ctx, (uint16_t)port);
+		(void)net_set_tls(t->d->net, t->job.ctx, t->port);
 		(void)tls_ctx_unref(t->ctx);
 		t->ctx = tls_ctx_ref(t->job.ctx);
 		log_notice("tls", "new connections get the certificate "
