@@ -126,12 +126,14 @@ def _result(ok, name, why=""):
 def check(name, *args):
     """Decorator: runs the function at once, counts and prints the outcome."""
     def run(fn):
+        began = time.monotonic()
         try:
             fn(*args)
         except Exception:
             _result(False, name, traceback.format_exc())
         else:
-            _result(True, name)
+            took = time.monotonic() - began
+            _result(True, name + (f" # {took:.1f} s" if took > 2 else ""))
         return fn
     return run
 

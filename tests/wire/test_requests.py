@@ -6,7 +6,7 @@ import json
 from gateway import Gateway, check, equal, finish, matches
 from ws import PING, TEXT, Closed, Openclaw
 
-with Gateway() as gw, Openclaw(gw) as op:
+with Gateway() as gw, Openclaw(gw, deadline=300) as op:
     op.hello()
 
     def sends(text, ident):

@@ -218,6 +218,7 @@ class Conn:
             code, reason = c.code, c.reason
         try:
             self.send_frame(CLOSE, struct.pack(">H", code or 1000))
+            self.sock.shutdown(socket.SHUT_WR)
             while True:
                 self.more()
         except (Gone, OSError):
