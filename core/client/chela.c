@@ -121,6 +121,8 @@ enum {
 	OPT_TOKEN,
 	OPT_TOKEN_FILE,
 	OPT_PASSWORD,
+	OPT_TLS_FINGERPRINT,
+	OPT_TLS_SYSTEM,
 	OPT_JSON,
 	OPT_TIMEOUT,
 	OPT_VERSION,
@@ -131,6 +133,8 @@ static const struct option options[] = {
 	{ "token", required_argument, NULL, OPT_TOKEN },
 	{ "token-file", required_argument, NULL, OPT_TOKEN_FILE },
 	{ "password", required_argument, NULL, OPT_PASSWORD },
+	{ "tls-fingerprint", required_argument, NULL, OPT_TLS_FINGERPRINT },
+	{ "tls-system", no_argument, NULL, OPT_TLS_SYSTEM },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "quiet", no_argument, NULL, 'q' },
@@ -205,6 +209,9 @@ print_help(const struct app *a)
 	    "  --token TOKEN      seen by others in the list of processes\n"
 	    "  --token-file FILE  else $CHELA_TOKEN, else the state directory's\n"
 	    "  --password WORD    else $CHELA_PASSWORD\n"
+	    "  --tls-fingerprint F  wss: the one certificate to trust;\n"
+	    "                     else $CHELA_TLS_FINGERPRINT\n"
+	    "  --tls-system       wss: what the system's authorities vouch for\n"
 	    "  --json             one JSON document instead of text\n"
 	    "  --timeout SECONDS  for an answer; 30\n"
 	    "  -q, --quiet        only what was asked for\n"
@@ -305,7 +312,8 @@ app_failed(struct app *a, const char *method, const struct chela_client_error *e
 	}
 	if (method != NULL)
 		app_say("%s: %s", method, e->sentence);
-	else if (e->http_status != 0 || e->close_code != 0)
+	else if (e->http_status != 0 || e->close_code != 0 ||
+	    e->status == -EKEYREJECTED || e->status == -EPROTO)
 		app_say("%s", e->sentence);
 	else
 		app_say("%s; is chelad running? Another gateway is named with "
@@ -392,7 +400,9 @@ app_connect(struct app *a, uint32_t client_flags)
 		.password = a->password,
 		.display_name = "chela",
 		.scopes = scopes,
-		.flags = client_flags,
+		.flags = client_flags | (a->is_tls_system ?
+		    CHELA_CLIENT_TLS_SYSTEM : 0),
+		.tls_fingerprint = a->tls_fingerprint,
 		.connect_timeout_ms = a->timeout_ms,
 		.call_timeout_ms = a->timeout_ms,
 		.on_event = app_on_event,
@@ -424,9 +434,9 @@ app_connect(struct app *a, uint32_t client_flags)
 		explicit_bzero(token, strlen(token));
 		free(token);
 	}
-	if (r == -ENOTSUP) {
-		app_say("%s: this build cannot speak TLS yet; use ws:// through "
-		    "a tunnel", a->url);
+	if (r == -EINVAL && a->tls_fingerprint != NULL) {
+		app_say("--tls-fingerprint takes 64 hexadecimal digits, perhaps "
+		    "after \"sha256:\", for an address with wss://");
 		return (EXIT_USAGE);
 	}
 	if (r == -EINVAL) {
@@ -439,6 +449,10 @@ app_connect(struct app *a, uint32_t client_flags)
 	if (r < 0 && a->client != NULL)
 		return (app_failed(a, NULL,
 		    chela_client_last_error(a->client)));
+	if (r == 0 && chela_client_peer_is_new(a->client))
+		app_say("first time at %s: trusted from now on is its "
+		    "certificate %s", a->url,
+		    chela_client_peer_fingerprint(a->client));
 	return (r < 0 ? EXIT_UNREACHED : 0);
 }
 
@@ -495,6 +509,12 @@ app_option(struct app *a, int c, char *used)
 	case OPT_PASSWORD:
 		a->password = optarg;
 		return (0);
+	case OPT_TLS_FINGERPRINT:
+		a->tls_fingerprint = optarg;
+		return (0);
+	case OPT_TLS_SYSTEM:
+		a->is_tls_system = true;
+		return (0);
 	case OPT_JSON:
 		a->is_json = true;
 		return (0);
@@ -549,6 +569,9 @@ main(int argc, char **argv)
 	if (a.url == NULL || *a.url == '\0')
 		a.url = URL_DEFAULT;
 	a.password = getenv("CHELA_PASSWORD");
+	a.tls_fingerprint = getenv("CHELA_TLS_FINGERPRINT");
+	if (a.tls_fingerprint != NULL && *a.tls_fingerprint == '\0')
+		a.tls_fingerprint = NULL;
 
 	if (argc > 0)
 		argv[0] = (char *)"chela";	/* getopt's complaints name it */

@@ -26,6 +26,8 @@ struct app {
 	const char	*token;		/* NULL: see app_connect() */
 	const char	*token_file;
 	const char	*password;
+	const char	*tls_fingerprint;
+	bool		 is_tls_system;	/* --tls-system */
 	uint32_t	 timeout_ms;
 	bool		 is_json;
 	bool		 is_quiet;

@@ -47,6 +47,7 @@ client_destroy(struct chela_client *c)
 	json_object_put(c->scopes);
 	json_object_put(c->capabilities);
 	url_fini(&c->url);
+	trust_fini(&c->trust);
 	free(c->token);
 	free(c->password);
 	free(c->instance);
@@ -365,7 +366,8 @@ is_passing(const struct link_end *end)
 		return (end->http_status == 429 || end->http_status >= 500);
 	switch (end->code) {
 	case 0:
-		return (end->status != -EPROTO);
+		return (end->status != -EPROTO &&
+		    end->status != -EKEYREJECTED);
 	case 1000: case 1001: case 1005: case 1011: case 1012: case 1013:
 		return (true);
 	default:
@@ -401,8 +403,8 @@ client_connect(struct chela_client *c)
 	c->seq = -1;
 	c->payload_max = CLIENT_PAYLOAD_MAX;
 	c->heard_us = clock_now_us();
-	c->link = link_new(c->loop, &c->url, CLIENT_SUBPROTOCOL, &client_calls,
-	    c);
+	c->link = link_new(c->loop, &c->url, &c->trust, CLIENT_SUBPROTOCOL,
+	    &client_calls, c);
 	if (c->link == NULL ||
 	    loop_timer_set(c->connect_timer, MS_US(c->connect_ms)) < 0) {
 		client_error_set(&c->error, -ENOMEM, "out of memory");
@@ -464,6 +466,24 @@ or_else(uint32_t n, uint32_t dflt)
 	return (n != 0 ? n : dflt);
 }
 
+/* A fingerprint without TLS would be believed to protect: that is an error. */
+static int
+client_set_trust(struct chela_client *c, const struct chela_client_options *o)
+{
+	if (o->tls_fingerprint != NULL) {
+		c->trust.has_pin = true;
+		return (c->url.is_tls ? finger_parse(o->tls_fingerprint,
+		    c->trust.pin) : -EINVAL);
+	}
+	c->trust.is_system_only = (o->flags & CHELA_CLIENT_TLS_SYSTEM) != 0;
+	if (!c->url.is_tls)
+		return (0);
+	if (o->known_gateways != NULL)
+		return (copy_string(o->known_gateways, &c->trust.known_path));
+	c->trust.known_path = trust_known_path();
+	return (0);
+}
+
 int
 chela_client_new(const struct chela_client_options *given,
     struct chela_client **ret_client)
@@ -495,8 +515,8 @@ chela_client_new(const struct chela_client_options *given,
 	client_error_set(&c->error, 0, "nothing went wrong");
 
 	r = url_parse(o.url, &c->url);
-	if (r == 0 && c->url.is_tls)
-		r = -ENOTSUP;
+	if (r == 0)
+		r = client_set_trust(c, &o);
 	if (r == 0)
 		r = copy_string(o.token, &c->token);
 	if (r == 0)
@@ -580,6 +600,24 @@ struct json_object *
 chela_client_hello(const struct chela_client *c)
 {
 	return (c->hello);
+}
+
+const char *
+chela_client_peer_fingerprint(const struct chela_client *c)
+{
+	bool	 is_new;
+
+	return (c->link != NULL ? link_finger(c->link, &is_new) : "");
+}
+
+int
+chela_client_peer_is_new(const struct chela_client *c)
+{
+	bool	 is_new = false;
+
+	if (c->link != NULL)
+		(void)link_finger(c->link, &is_new);
+	return (is_new);
 }
 
 const struct chela_client_error *

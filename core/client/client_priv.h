@@ -10,6 +10,7 @@
 #include "core/base/loop.h"
 #include "core/base/map.h"
 #include "core/client/link.h"
+#include "core/client/trust.h"
 #include "core/client/url.h"
 #include "core/json/json.h"
 
@@ -53,6 +54,7 @@ struct chela_client {
 	bool			 is_own_base;
 	struct loop		*loop;
 	struct url		 url;
+	struct trust		 trust;
 	char			*token;
 	char			*password;
 	char			*instance;

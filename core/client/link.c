@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/base/buf.h"
+#include "core/client/link_tls.h"
 #include "core/client/reply.h"
 #include "core/ws/ws.h"
 
@@ -42,6 +43,7 @@ struct lookup {
 enum link_state {
 	LINK_LOOKUP,
 	LINK_CONNECT,
+	LINK_TLS,
 	LINK_UPGRADE,
 	LINK_OPEN,
 	LINK_CLOSED,
@@ -50,6 +52,7 @@ enum link_state {
 struct link {
 	struct loop		*loop;
 	const struct url	*url;
+	const struct trust	*trust;
 	const char		*protocol;
 	const struct link_calls	*calls;
 	void			*arg;
@@ -59,6 +62,7 @@ struct link {
 	unsigned		 n_addrs;
 	unsigned		 next_addr;
 	int			 fd;
+	struct link_tls		*tls;		/* NULL: none, or not yet */
 	struct loop_watch	*watch;
 	char			 key[WS_KEY_LEN + 1];
 	struct buf		 in;		/* the upgrade's answer */
@@ -68,7 +72,7 @@ struct link {
 	unsigned char		 masks[LINK_MASKS][4];
 	unsigned		 n_masks;
 	bool			*is_gone;	/* set when freed in a callback */
-	char			 sentence[256];
+	char			 sentence[512];
 	char			 bytes[LINK_READ_SIZE];
 };
 
@@ -83,6 +87,7 @@ link_disconnect(struct link *l)
 {
 	l->state = LINK_CLOSED;
 	l->watch = loop_watch_free(l->watch);
+	l->tls = link_tls_free(l->tls);
 	if (l->fd >= 0)
 		(void)close(l->fd);
 	l->fd = -1;
@@ -108,6 +113,13 @@ link_end(struct link *l, int status, int http_status, uint16_t code,
 	l->calls->on_end(&end, l->arg);
 }
 
+const char *
+link_finger(const struct link *l, bool *ret_new)
+{
+	*ret_new = l->tls != NULL && link_tls_is_new(l->tls);
+	return (l->tls != NULL ? link_tls_finger(l->tls) : "");
+}
+
 /* --- sending --- */
 
 static int
@@ -116,8 +128,13 @@ link_flush(struct link *l)
 	ssize_t	 n;
 
 	while (l->out_sent < l->out.len) {
-		n = send(l->fd, l->out.data + l->out_sent,
-		    l->out.len - l->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (l->tls != NULL)
+			n = link_tls_send(l->tls, l->out.data + l->out_sent,
+			    l->out.len - l->out_sent);
+		else
+			n = send(l->fd, l->out.data + l->out_sent,
+			    l->out.len - l->out_sent,
+			    MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -358,7 +375,11 @@ link_read(struct link *l)
 	bool		 gone = false;
 
 	for (i = 0; i < LINK_READS_MAX; i++) {
-		n = recv(l->fd, l->bytes, sizeof l->bytes, MSG_DONTWAIT);
+		if (l->tls != NULL)
+			n = link_tls_recv(l->tls, l->bytes, sizeof l->bytes);
+		else
+			n = recv(l->fd, l->bytes, sizeof l->bytes,
+			    MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -385,12 +406,50 @@ link_read(struct link *l)
 		} else if (!link_feed(l, l->bytes, (size_t)n)) {
 			return;
 		}
-		if ((size_t)n < sizeof l->bytes)
+		/* TLS gives a record at a time; the next may be there too. */
+		if (l->tls == NULL && (size_t)n < sizeof l->bytes)
 			return;
 	}
 }
 
 /* --- connecting --- */
+
+/* One step; what the certificate is worth is known before a word is said. */
+static void
+link_secure(struct link *l)
+{
+	struct buf	 why = BUF_INIT;
+	int		 r;
+
+	r = link_tls_handshake(l->tls, &why);
+	if (r == -EAGAIN) {
+		(void)loop_watch_set(l->watch, link_tls_wants_write(l->tls) ?
+		    LOOP_WRITE : LOOP_READ);
+		return;
+	}
+	if (r == 0)
+		r = link_tls_check(l->tls, l->trust, &why);
+	if (r == 0)
+		r = link_ask(l);
+	if (r < 0)
+		link_end(l, r, 0, 0, "%.*s", why.len > 0 ? (int)why.len : 13,
+		    why.len > 0 ? why.data : "out of memory");
+	buf_fini(&why);
+}
+
+/* TCP is there. */
+static int
+link_connected(struct link *l)
+{
+	if (!l->url->is_tls)
+		return (link_ask(l));
+	l->tls = link_tls_new(l->fd, l->url);
+	if (l->tls == NULL)
+		return (-ENOMEM);
+	l->state = LINK_TLS;
+	link_secure(l);
+	return (0);
+}
 
 static void
 link_on_watch(int fd, uint32_t what, void *arg)
@@ -402,9 +461,13 @@ link_on_watch(int fd, uint32_t what, void *arg)
 	if (l->state == LINK_CONNECT) {
 		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
 			err = errno;
-		r = err == 0 ? link_ask(l) : -err;
+		r = err == 0 ? link_connected(l) : -err;
 		if (r < 0)
 			link_try_next(l, r);
+		return;
+	}
+	if (l->state == LINK_TLS) {
+		link_secure(l);
 		return;
 	}
 	if (what & LOOP_WRITE) {
@@ -558,8 +621,8 @@ link_start(struct link *l)
 }
 
 struct link *
-link_new(struct loop *loop, const struct url *url, const char *protocol,
-    const struct link_calls *calls, void *arg)
+link_new(struct loop *loop, const struct url *url, const struct trust *trust,
+    const char *protocol, const struct link_calls *calls, void *arg)
 {
 	struct link	*l;
 
@@ -568,6 +631,7 @@ link_new(struct loop *loop, const struct url *url, const char *protocol,
 		return (NULL);
 	l->loop = loop;
 	l->url = url;
+	l->trust = trust;
 	l->protocol = protocol;
 	l->calls = calls;
 	l->arg = arg;

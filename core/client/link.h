@@ -15,10 +15,11 @@
 #define LINK_ADDRS_MAX		8u		/* tried of one name */
 
 struct link;
+struct trust;
 
 /* How a link ended. */
 struct link_end {
-	int		 status;	/* negative errno */
+	int		 status;	/* negative errno; -EKEYREJECTED: not trusted */
 	int		 http_status;	/* the upgrade was refused, or 0 */
 	uint16_t	 code;		/* of the peer's close frame, or 0 */
 	const char	*sentence;	/* for people */
@@ -32,10 +33,12 @@ struct link_calls {
 	void	(*on_bytes)(void *arg);		/* the peer is alive */
 };
 
-/* url and calls are lent for the link's life. NULL: no memory. */
+/* url, trust and calls are lent for the link's life. NULL: no memory. */
 struct link	*link_new(struct loop *loop, const struct url *url,
-		    const char *protocol, const struct link_calls *calls,
-		    void *arg) must_use;
+		    const struct trust *trust, const char *protocol,
+		    const struct link_calls *calls, void *arg) must_use;
+/* Of the gateway's certificate; "" without TLS. is_new: written down now. */
+const char	*link_finger(const struct link *l, bool *ret_new);
 /* Disconnects without on_end. After link_close() the frame has gone out. */
 struct link	*link_free(struct link *l);
 /* 0, -ENOTCONN, -ENOBUFS or -ENOMEM. */

@@ -5,6 +5,7 @@ LIBCHELA_PARTS = core/base/base.h \
 	core/base/buf.c core/base/buf.h \
 	core/base/clock.c core/base/clock.h \
 	core/base/file.c core/base/file.h \
+	core/base/finger.c core/base/finger.h \
 	core/base/loop.c core/base/loop.h \
 	core/base/map.c core/base/map.h \
 	core/base/utf8.c core/base/utf8.h \
@@ -17,13 +18,15 @@ core_libchela_la_SOURCES = $(LIBCHELA_PARTS) \
 	core/client/client.c core/client/client_call.c \
 	core/client/client_priv.h core/client/client_wait.c \
 	core/client/link.c core/client/link.h \
+	core/client/link_tls.c core/client/link_tls.h \
+	core/client/trust.c core/client/trust.h \
 	core/client/reply.c core/client/reply.h \
 	core/client/url.c core/client/url.h
 core_libchela_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)
-core_libchela_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+core_libchela_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS)
 core_libchela_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
 	-export-symbols-regex '^chela_client_' -Wl,-z,defs
-core_libchela_la_LIBADD = $(EVENT_LIBS) $(JSON_LIBS) -lpthread -lm
+core_libchela_la_LIBADD = $(EVENT_LIBS) $(JSON_LIBS) $(GNUTLS_LIBS) -lpthread -lm
 dist_chelainclude_DATA += include/chela/client.h
 
 # The command takes its small things from the parts themselves: the library

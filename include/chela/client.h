@@ -52,7 +52,11 @@ enum chela_client_state {
 
 /* What went wrong, in words and for programs. */
 struct chela_client_error {
-	int		 status;	/* negative errno; 0: nothing wrong */
+	/*
+	 * Negative errno; 0: nothing wrong. -EKEYREJECTED: the gateway's
+	 * certificate is not the one that is believed.
+	 */
+	int		 status;
 	const char	*sentence;	/* for people; never NULL */
 	const char	*code;		/* the gateway's, "" for a local failure */
 	struct json_object *details;	/* the gateway's, or NULL */
@@ -105,11 +109,17 @@ typedef int chela_client_done_fn(void *arg);
 
 /* struct chela_client_options.flags */
 #define CHELA_CLIENT_ONCE	0x00000001u /* do not come back by itself */
+#define CHELA_CLIENT_TLS_SYSTEM	0x00000002u
+	/*
+	 * wss: only a certificate that the system's authorities vouch for. Else
+	 * one that they do not is believed when it is the first of its address,
+	 * and written to known_gateways; a later change of it is refused.
+	 */
 
 /* What chela_client_new() needs to know; strings are copied. */
 struct chela_client_options {
 	size_t		 size;		/* sizeof(struct chela_client_options) */
-	const char	*url;		/* "ws://host:port[/path]" */
+	const char	*url;		/* "ws://host:port[/path]", or wss */
 	const char	*token;		/* either of both, or none */
 	const char	*password;
 	const char	*instance;	/* of this program; NULL: random */
@@ -127,13 +137,15 @@ struct chela_client_options {
 	chela_client_event_fn *on_event;
 	chela_client_gap_fn *on_gap;
 	void		*arg;		/* for all of them */
+	const char	*tls_fingerprint; /* wss: the only one; "sha256:..." */
+	const char	*known_gateways; /* a file; NULL: the user's own */
 };
 
 /*
  * Makes a client that is not connected yet. *ret_client is given.
  *
- * -EINVAL: the URL or the mode is not one. -ENOTSUP: the URL says wss, and this
- * library was built without TLS. -ENOMEM.
+ * -EINVAL: the URL, the mode or the fingerprint is not one, or there is a
+ * fingerprint and the URL does not say wss. -ENOMEM.
  */
 CHELA_CLIENT_API int chela_client_new(
     const struct chela_client_options *options,
@@ -164,6 +176,17 @@ CHELA_CLIENT_API enum chela_client_state chela_client_get_state(
 
 /* Returns what the gateway said in its hello, or NULL before READY. */
 CHELA_CLIENT_API struct json_object *chela_client_hello(
+    const struct chela_client *client);
+
+/*
+ * Returns the fingerprint of the gateway's certificate, "sha256:" and 64 digits,
+ * or "" without a connection by TLS.
+ */
+CHELA_CLIENT_API const char *chela_client_peer_fingerprint(
+    const struct chela_client *client);
+
+/* Returns nonzero when that certificate was believed as the first of its address. */
+CHELA_CLIENT_API int chela_client_peer_is_new(
     const struct chela_client *client);
 
 /* Returns the last failure of the connection or of a *_wait call; never NULL. */

@@ -679,7 +679,7 @@ urls(void)
 	} t[] = {
 		{ "ws://a", 0 }, { "ws://a:1", 0 }, { "WS://a:65535/x?y#z", 0 },
 		{ "ws://[::1]:1/", 0 }, { "ws://a?x", 0 },
-		{ "wss://a", -ENOTSUP }, { "", -EINVAL }, { "ws:/a", -EINVAL },
+		{ "wss://a", 0 }, { "", -EINVAL }, { "ws:/a", -EINVAL },
 		{ "http://a", -EINVAL }, { "ws://", -EINVAL },
 		{ "ws://:1", -EINVAL }, { "ws://a:", -EINVAL },
 		{ "ws://a:0", -EINVAL }, { "ws://a:65536", -EINVAL },
@@ -706,6 +706,16 @@ urls(void)
 	}
 	o.url = "ws://a";
 	o.mode = "other";
+	CU_ASSERT_EQUAL(chela_client_new(&o, &c), -EINVAL);
+	o.mode = NULL;
+	/* A pin that nothing would check, and one that is none. */
+	o.tls_fingerprint = "sha256:000102030405060708090a0b0c0d0e0f"
+	    "101112131415161718191a1b1c1d1e1f";
+	CU_ASSERT_EQUAL(chela_client_new(&o, &c), -EINVAL);
+	o.url = "wss://a";
+	CU_ASSERT_EQUAL_FATAL(chela_client_new(&o, &c), 0);
+	c = chela_client_free(c);
+	o.tls_fingerprint = "sha256:0001";
 	CU_ASSERT_EQUAL(chela_client_new(&o, &c), -EINVAL);
 }
 
