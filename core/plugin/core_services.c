@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the core exports to plugins: core.state/1 and core.plugins/1. */
+/* What the core exports to plugins: core.state/1, core.plugins/1, core.conns/1. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include <chela/services/conns.h>
 #include <chela/services/plugins.h>
 #include <chela/services/state.h>
 
@@ -425,6 +426,30 @@ static const struct chela_plugins_1 plugins_vtable = {
 	.refresh = svc_refresh,
 };
 
+static int
+svc_each_conn(uint32_t roles, int (*cb)(struct chela_conn *conn, void *arg),
+    void *arg)
+{
+	struct list	*l, *tmp;
+	int		 r = 0;
+
+	list_each(l, tmp, proto_peers(svc_host->env.proto)) {
+		struct peer *p = container_of(l, struct peer, link);
+
+		if ((p->role & roles) == 0)
+			continue;
+		r = cb((struct chela_conn *)(void *)p, arg);
+		if (r != 0)
+			break;
+	}
+	return (r);
+}
+
+static const struct chela_conns_1 conns_vtable = {
+	.struct_size = sizeof conns_vtable,
+	.each = svc_each_conn,
+};
+
 int
 host_export_core(struct host *h)
 {
@@ -434,5 +459,7 @@ host_export_core(struct host *h)
 	r = host_export(h, CHELA_STATE_SERVICE, &state_vtable);
 	if (r == 0)
 		r = host_export(h, CHELA_PLUGINS_SERVICE, &plugins_vtable);
+	if (r == 0)
+		r = host_export(h, CHELA_CONNS_SERVICE, &conns_vtable);
 	return (r);
 }

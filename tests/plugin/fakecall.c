@@ -364,6 +364,31 @@ fake_conns_close(struct fake *f)
 		fake_conn_close(list_first(&f->conns, struct chela_conn, link));
 }
 
+static int
+conns_each(uint32_t roles, int (*cb)(struct chela_conn *conn, void *arg),
+    void *arg)
+{
+	struct fake	*f = fake_the();
+	struct list	*l, *tmp;
+	int		 r = 0;
+
+	list_each(l, tmp, &f->conns) {
+		struct chela_conn *c = container_of(l, struct chela_conn, link);
+
+		if (c == f->all || !(c->opt.role & roles))
+			continue;
+		r = cb(c, arg);
+		if (r != 0)
+			break;
+	}
+	return (r);
+}
+
+const struct chela_conns_1 fake_conns = {
+	.struct_size = sizeof fake_conns,
+	.each = conns_each,
+};
+
 /* Calls. */
 
 static void

@@ -933,7 +933,15 @@ fake_new(void)
 	fake_store_table(h);
 	fake_call_table(h);
 	f->all = fake_conn_new(f, NULL);
+	if (fake_service(f, "core", CHELA_CONNS_SERVICE, &fake_conns) < 0)
+		abort();
 	return (f);
+}
+
+struct fake *
+fake_the(void)
+{
+	return (the_fake);
 }
 
 void

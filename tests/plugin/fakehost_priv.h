@@ -5,6 +5,8 @@
 
 #include "tests/plugin/fakehost.h"
 
+#include <chela/services/conns.h>
+
 #include "core/base/buf.h"
 #include "core/base/map.h"
 
@@ -98,6 +100,8 @@ int		 fake_schema_conf(struct chela_ctx *ctx,
 void		 fake_schema_free(struct chela_ctx *ctx);
 void		 fake_hooks_free(struct chela_ctx *ctx);
 void		 fake_conns_close(struct fake *f);
+extern const struct chela_conns_1 fake_conns;
+struct fake	*fake_the(void);	/* the one there is */
 /* Later, on the loop, and counted while it is on its way. */
 int		 fake_later(struct fake *f, loop_fn *fn, void *arg);
 void		 fake_later_done(struct fake *f);
