@@ -92,6 +92,10 @@ class Gateway:
         with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
+    def is_sanitized(self):
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as f:
+            return "libasan" in f.read()
+
     def __exit__(self, *exc):
         """Ends it. What a sanitizer says, or a status other than 0, is a
         failed check: the daemon must end cleanly whatever was sent."""

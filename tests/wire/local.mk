@@ -7,6 +7,7 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_native.py \
 	tests/wire/test_pressure.py \
 	tests/wire/test_library.py
+TESTS += $(wire_scripts)
 EXTRA_DIST += $(wire_scripts) tests/wire/ws.py tests/wire/gateway.py
 TEST_EXTENSIONS = .py .sh
 script_env = CHELA_BUILD='$(abs_builddir)' CHELA_SOURCE='$(abs_srcdir)' \
