@@ -616,6 +616,7 @@ check_plugins(struct daemon *d)
 
 	if (open_host(d) < 0 || host_scan(d->host) < 0)
 		return (EXIT_FAILURE);
+	host_check_deps(d->host);
 	n = host_print(d->host, stdout);
 	if (d->opt.list_methods)
 		host_print_methods(d->host, stdout);

@@ -55,6 +55,8 @@ int		 host_add_dir(struct host *h, const char *dir);
  * without init(). Blocks. Adds their part to the configuration's schema.
  */
 int		 host_scan(struct host *h);
+/* After a scan: refuses plugins whose dependencies are missing or refused. */
+void		 host_check_deps(struct host *h);
 /* The snapshot in force from now on; counted by the host. */
 void		 host_set_conf(struct host *h, struct conf *conf);
 /*

@@ -45,7 +45,7 @@ host_find(struct host *h, const char *name)
 
 /* Are the dependencies there? Else why says which is not, and why not. */
 static int
-plugin_check_deps(struct chela_ctx *ctx, struct buf *why)
+plugin_check_deps(struct chela_ctx *ctx, bool is_dry, struct buf *why)
 {
 	const struct chela_dep	*d;
 	struct chela_ctx	*other;
@@ -56,7 +56,8 @@ plugin_check_deps(struct chela_ctx *ctx, struct buf *why)
 		if ((d->flags & CHELA_DEP_OPTIONAL) != 0)
 			continue;
 		other = host_find(ctx->host, d->name);
-		if (other == NULL || other->state != PLUGIN_ACTIVE) {
+		if (other == NULL || (!is_dry && other->state != PLUGIN_ACTIVE) ||
+		    other->state == PLUGIN_REFUSED) {
 			(void)buf_printf(why, "needs plugin '%s', which is %s",
 			    d->name, other == NULL ? "not installed" :
 			    other->state == PLUGIN_REFUSED ? "refused" :
@@ -74,6 +75,28 @@ plugin_check_deps(struct chela_ctx *ctx, struct buf *why)
 		}
 	}
 	return (0);
+}
+
+/* Without starting anything: what is needed is there and was not refused. */
+void
+host_check_deps(struct host *h)
+{
+	struct buf	 why = BUF_INIT;
+	struct list	*l, *tmp;
+
+	list_each(l, tmp, &h->plugins) {
+		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
+
+		buf_reset(&why);
+		if (ctx->state == PLUGIN_REFUSED ||
+		    plugin_check_deps(ctx, true, &why) == 0)
+			continue;
+		(void)buf_putc(&why, '\0');
+		ctx->state = PLUGIN_REFUSED;
+		ctx_set_error(ctx, why.is_failed ? "a dependency is missing" :
+		    why.data);
+	}
+	buf_fini(&why);
 }
 
 static int
@@ -217,7 +240,7 @@ plugin_up(struct chela_ctx *ctx, struct buf *why)
 	struct frame	 f;
 	int		 r;
 
-	r = plugin_check_deps(ctx, why);
+	r = plugin_check_deps(ctx, false, why);
 	if (r < 0)
 		return (r);
 	ctx_set_error(ctx, NULL);

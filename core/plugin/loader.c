@@ -152,6 +152,11 @@ loader_check_head(const struct chela_ctx *ctx, struct buf *why)
 	else if (d->n_events > HOST_EVENTS_MAX)
 		(void)buf_printf(why, "%u events, at most %d may be",
 		    (unsigned)d->n_events, HOST_EVENTS_MAX);
+	else if ((d->n_methods > 0 && d->methods == NULL) ||
+	    (d->n_events > 0 && d->events == NULL) ||
+	    (d->n_deps > 0 && d->deps == NULL))
+		(void)buf_printf(why, "counts methods, events or dependencies "
+		    "and has no table of them");
 	else if (d->n_methods > 0 && d->method_size < METHOD_SIZE_1_0)
 		(void)buf_printf(why, "method_size is %u, at least %zu is needed",
 		    (unsigned)d->method_size, METHOD_SIZE_1_0);
