@@ -5,7 +5,10 @@ check_PROGRAMS += tests/bench/bench_store
 tests_bench_bench_store_SOURCES = tests/bench/bench_store.c
 tests_bench_bench_store_LDADD = core/libstore.la
 # Measuring: "make bench" for the table, "make bench-ir" for the guarded figure.
-EXTRA_PROGRAMS = tests/bench/wsload tests/bench/epoll_echo
+EXTRA_PROGRAMS = tests/bench/wsload tests/bench/epoll_echo tests/bench/tlsload
+tests_bench_tlsload_SOURCES = tests/bench/tlsload.c
+tests_bench_tlsload_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
+tests_bench_tlsload_LDADD = $(GNUTLS_LIBS)
 tests_bench_wsload_SOURCES = tests/bench/wsload.c
 tests_bench_wsload_LDADD = -lm
 tests_bench_epoll_echo_SOURCES = tests/bench/epoll_echo.c
