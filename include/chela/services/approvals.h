@@ -49,9 +49,9 @@ struct chela_plan {
 };
 
 /*
- * How a request ended. decision NONE, with reason "timeout", "no-route",
- * "run-aborted", "gateway-restart" or "policy", means no. id is "" when the policy
- * said yes without asking: there is nothing to claim then. All lent.
+ * How a request ended. ALLOW_ONCE and ALLOW_ALWAYS are yes, all else is no, and NONE
+ * comes with reason "timeout", "no-route", "run-aborted", "policy" or another. A yes
+ * that the policy or its fallback gave without a person has reason "policy". All lent.
  */
 typedef void chela_approval_done_fn(struct chela_ctx *ctx, const char *id,
     uint32_t decision, const char *reason, void *arg);
@@ -85,9 +85,11 @@ struct chela_approvals_1 {
 
 	/*
 	 * The policy, and where it says so a person. done comes exactly once,
-	 * on a later turn of the loop, unless a negative value is returned. An
-	 * answer "always" is kept for later plans like this one. ret_id (may be
-	 * NULL) has CHELA_APPROVAL_ID_MAX + 1 bytes; "" when nobody is asked.
+	 * on a later turn of the loop, unless a negative value is returned;
+	 * after a yes the id can be claimed. An answer "always" is kept for
+	 * later plans like this one. The programs of a node are unknown here:
+	 * a person is asked unless the policy is "full" or "deny". ret_id (may
+	 * be NULL) has CHELA_APPROVAL_ID_MAX + 1 bytes.
 	 * -E2BIG, -EINVAL: as digest(); -EDQUOT: too many wait; -EEXIST: id.
 	 */
 	int	(*request)(struct chela_ctx *ctx, const struct chela_plan *plan,
@@ -109,8 +111,14 @@ struct chela_approvals_1 {
 	int	(*claim)(const char *id, struct chela_conn *caller,
 		    const struct chela_plan *plan, struct json_object **ret_plan);
 
-	/* Who asked gave up; the record ends as cancelled. */
+	/*
+	 * Who asked gave up: done comes with "run-aborted" if it has not come
+	 * yet, and the id can not be claimed any more.
+	 */
 	int	(*cancel)(const char *id);
+	/* Drops all requests of this context with that argument (NULL: all)
+	 * without calling done: for stop(). */
+	void	(*forget)(struct chela_ctx *ctx, void *arg);
 };
 
 /* --- approval.records/1 --- */
