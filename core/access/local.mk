@@ -4,11 +4,20 @@ core_libaccess_la_SOURCES = \
 	core/access/auth.c core/access/auth.h \
 	core/access/authorize.c core/access/authorize.h \
 	core/access/budget.c core/access/budget.h \
+	core/access/device.c core/access/device.h core/access/identity.c \
+	core/access/limit.c core/access/limit.h \
 	core/access/origin.c core/access/origin.h \
+	core/access/pairing.c core/access/pairing.h \
+	core/access/pairing_device.c core/access/pairing_json.c \
+	core/access/pairing_pending.c core/access/pairing_priv.h \
+	core/access/pairing_setup.c \
+	core/access/proxy.c core/access/proxy.h \
 	core/access/scope.c core/access/scope.h \
-	core/access/secret.c core/access/secret.h
+	core/access/secret.c core/access/secret.h \
+	core/access/whois.c core/access/whois.h
 core_libaccess_la_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
-core_libaccess_la_LIBADD = core/libbase.la $(GNUTLS_LIBS)
+core_libaccess_la_LIBADD = core/libstore.la core/libjson.la core/libbase.la \
+	$(GNUTLS_LIBS)
 if HAVE_CUNIT
 check_PROGRAMS += tests/unit/test_authorize
 TESTS += tests/unit/test_authorize
