@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 noinst_LTLIBRARIES += core/libaccess.la
 core_libaccess_la_SOURCES = \
+	core/access/access.c core/access/access.h \
 	core/access/auth.c core/access/auth.h \
 	core/access/authorize.c core/access/authorize.h \
 	core/access/budget.c core/access/budget.h \
 	core/access/device.c core/access/device.h core/access/identity.c \
+	core/access/entry.c core/access/entry.h core/access/entry_pair.c \
+	core/access/entry_priv.h \
 	core/access/limit.c core/access/limit.h \
 	core/access/origin.c core/access/origin.h \
 	core/access/pairing.c core/access/pairing.h \

@@ -127,6 +127,7 @@ struct pairing_ask {
 	uint32_t		 scopes;
 	bool			 is_upgrade;
 	const char		*setup_id;	/* or NULL */
+	const char		*issuer;	/* of a new token, or NULL */
 };
 
 /*

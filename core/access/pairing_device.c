@@ -438,7 +438,8 @@ pairing_grant(struct pairing *p, const struct pairing_ask *ask,
 	if (t != NULL && t->revoked_ms == 0)
 		t->scopes |= ask->scopes;
 	else
-		r = token_make(d, ask->role, ask->scopes, NULL, t != NULL);
+		r = token_make(d, ask->role, ask->scopes, ask->issuer,
+		    t != NULL);
 	if (r == 0)
 		r = device_give(p, d, done, arg);
 	else

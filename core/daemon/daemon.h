@@ -29,6 +29,7 @@ struct daemon {
 	struct store		*store;
 	struct schema		*connect_native;
 	struct schema		*connect_openclaw;
+	struct access		*access;
 	struct proto		*proto;
 	struct net_limits	 limits;
 	struct net		*net;
@@ -47,6 +48,8 @@ struct daemon {
 
 /* secrets.c: what a client must know. Blocks. */
 int	 daemon_load_auth(struct daemon *d, struct conf *conf);
+/* A new configuration: what is wrong in it changes nothing. */
+void	 daemon_reload_auth(struct daemon *d, struct conf *conf);
 void	 daemon_load_origins(struct daemon *d, struct conf *conf);
 
 /* limits.c */

@@ -17,6 +17,7 @@
 
 #include <chela/services/config.h>
 
+#include "core/access/access.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -233,6 +234,12 @@ conf_changed(const struct conf_change *change, void *arg)
 		}
 	}
 	for (i = 0; i < change->n_deltas; i++) {
+		if (strncmp(change->deltas[i].path, "gateway.", 8) == 0) {
+			daemon_reload_auth(d, conf_live_get(d->live));
+			break;
+		}
+	}
+	for (i = 0; i < change->n_deltas; i++) {
 		if (strncmp(change->deltas[i].path, "plugins.", 8) == 0) {
 			host_refresh(d->host, NULL, NULL);
 			break;
@@ -319,7 +326,10 @@ hook_hello(void *arg, struct peer *p, char **ret_text, size_t *ret_len)
 static void
 hook_open(void *arg, struct peer *p)
 {
-	state_peer_opened(((struct daemon *)arg)->state, p);
+	struct daemon	*d = arg;
+
+	state_peer_opened(d->state, p);
+	host_on_open(d->host, p);
 }
 
 static void
@@ -345,7 +355,28 @@ open_proto(struct daemon *d)
 
 	d->proto = proto_new(d->loop, &hooks, d->connect_native,
 	    d->connect_openclaw, CHELA_VERSION_STRING, d->boot_id);
-	return (d->proto == NULL ? -ENOMEM : 0);
+	if (d->proto == NULL)
+		return (-ENOMEM);
+	proto_settings(d->proto)->access = d->access;
+	return (0);
+}
+
+static int
+open_access(struct daemon *d)
+{
+	struct buf	 why = BUF_INIT;
+	int		 r;
+
+	d->access = access_new(d->loop);
+	if (d->access == NULL)
+		return (-ENOMEM);
+	r = access_open(d->access, d->store, d->state_dir, &why);
+	(void)buf_putc(&why, '\0');
+	if (r < 0)
+		log_err("access", "%s", why.data != NULL && why.len > 1 ?
+		    why.data : strerror(-r));
+	buf_fini(&why);
+	return (r);
 }
 
 static int
@@ -529,12 +560,14 @@ daemon_close(struct daemon *d)
 		host_stop(d->host);
 	if (d->live != NULL)
 		conf_live_forget(d->live, d);
+	access_stop(d->access);
 	/* What plugins wrote last is committed before they are forgotten. */
 	d->store = store_close(d->store);
 	if (d->host != NULL)
 		host_fini(d->host);
 	daemon_close_tls(d);
 	d->net = net_free(d->net);
+	d->access = access_free(d->access);
 	d->live = conf_live_close(d->live);
 	d->signal_watch = loop_watch_free(d->signal_watch);
 	d->drain_timer = loop_timer_free(d->drain_timer);
@@ -579,8 +612,8 @@ daemon_run(struct daemon *d)
 	r = open_store(d);
 	if (r < 0)
 		return (r == -EBUSY ? EXIT_RUNNING : EXIT_FAILURE);
-	if (compile_connect(d) < 0 || open_proto(d) < 0 || open_core(d) < 0 ||
-	    open_host(d) < 0)
+	if (open_access(d) < 0 || compile_connect(d) < 0 || open_proto(d) < 0 ||
+	    open_core(d) < 0 || open_host(d) < 0)
 		return (EXIT_FAILURE);
 	if (daemon_load_auth(d, conf_live_get(d->live)) < 0)
 		return (EXIT_CONFIG);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the gateway's own secret comes from, and which pages may connect. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,8 @@
 
 #include <json-c/json.h>
 
-#include "core/access/auth.h"
+#include "core/access/access.h"
+#include "core/access/scope.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/config/config.h"
@@ -16,12 +18,15 @@
 #include "core/protocol/proto.h"
 
 static int
-set_secret(struct secret *s, const char *text, const char *source)
+set_secret(struct auth *a, const char *text, const char *source)
 {
+	struct secret	*s = a->mode == AUTH_TOKEN ? &a->token : &a->password;
 	struct buf	 why = BUF_INIT;
 	int		 r;
 
 	r = secret_set(s, text, &why);
+	if (r == 0)
+		r = auth_set_generation(a, text, strlen(text));
 	if (r < 0) {
 		(void)buf_putc(&why, '\0');
 		log_err("auth", "the secret from %s cannot be used (%s)", source,
@@ -33,7 +38,7 @@ set_secret(struct secret *s, const char *text, const char *source)
 
 /* The first line of a file, without its end. */
 static int
-set_secret_file(struct secret *s, const char *path)
+set_secret_file(struct auth *a, const char *path)
 {
 	char	*text;
 	size_t	 len;
@@ -45,7 +50,7 @@ set_secret_file(struct secret *s, const char *path)
 		return (r);
 	}
 	text[strcspn(text, "\r\n")] = '\0';
-	r = set_secret(s, text, path);
+	r = set_secret(a, text, path);
 	secret_wipe(text, len);
 	free(text);
 	return (r);
@@ -53,7 +58,7 @@ set_secret_file(struct secret *s, const char *path)
 
 /* A first start makes a token and says where it is, not what it is. */
 static int
-make_token(struct daemon *d, struct secret *s)
+make_token(struct daemon *d, struct auth *a)
 {
 	char	 token[45];
 	char	*path;
@@ -62,7 +67,7 @@ make_token(struct daemon *d, struct secret *s)
 	path = file_join(d->state_dir, DAEMON_TOKEN_FILE);
 	if (path == NULL)
 		return (-ENOMEM);
-	r = access(path, F_OK) < 0 ? -errno : set_secret_file(s, path);
+	r = access(path, F_OK) < 0 ? -errno : set_secret_file(a, path);
 	if (r == -ENOENT) {
 		r = secret_random(token);
 		if (r == 0) {
@@ -71,7 +76,7 @@ make_token(struct daemon *d, struct secret *s)
 			token[43] = '\0';
 		}
 		if (r == 0)
-			r = secret_set(s, token, NULL);
+			r = set_secret(a, token, path);
 		if (r == 0)
 			log_notice("auth", "a new token was written to '%s'",
 			    path);
@@ -91,66 +96,265 @@ is_loopback_bind(const char *bind)
 }
 
 static int
-load_token(struct daemon *d, struct conf *conf, struct secret *s)
+load_token(struct daemon *d, struct conf *conf, struct auth *a)
 {
 	const char	*env = getenv("CHELA_TOKEN");
 	const char	*text = conf_get_str(conf, "gateway.auth.token", NULL);
 
 	if (d->opt.token_file != NULL)
-		return (set_secret_file(s, d->opt.token_file));
+		return (set_secret_file(a, d->opt.token_file));
 	if (env != NULL)
-		return (set_secret(s, env, "$CHELA_TOKEN"));
+		return (set_secret(a, env, "$CHELA_TOKEN"));
 	if (text != NULL)
-		return (set_secret(s, text, "gateway.auth.token"));
-	return (make_token(d, s));
+		return (set_secret(a, text, "gateway.auth.token"));
+	return (make_token(d, a));
+}
+
+/* Names of scopes, with prefix or without, as bits. */
+static uint32_t
+scopes_of(struct json_object *list)
+{
+	struct json_object	*s;
+	uint32_t		 bits = 0;
+	size_t			 i;
+
+	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
+		s = json_object_array_get_idx(list, i);
+		bits |= scope_parse(json_object_get_string(s),
+		    (size_t)json_object_get_string_len(s));
+	}
+	return (bits);
+}
+
+static char *
+lowered(const char *s)
+{
+	char	*copy = strdup(s), *p;
+
+	for (p = copy; p != NULL && *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return (copy);
+}
+
+static void
+load_list(struct conf *conf, const char *path, char **ret, size_t max,
+    size_t *ret_n, bool is_lowered)
+{
+	struct json_object	*list = conf_get(conf, path);
+	const char		*s;
+	size_t			 i;
+
+	*ret_n = 0;
+	for (i = 0; list != NULL && i < json_object_array_length(list) &&
+	    *ret_n < max; i++) {
+		s = json_object_get_string(json_object_array_get_idx(list, i));
+		ret[*ret_n] = is_lowered ? lowered(s) : strdup(s);
+		if (ret[*ret_n] != NULL)
+			(*ret_n)++;
+	}
+}
+
+static int
+load_nets(struct conf *conf, const char *path, struct proxy_nets *nets)
+{
+	struct json_object	*list = conf_get(conf, path);
+	const char		*s;
+	size_t			 i;
+	int			 r;
+
+	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
+		s = json_object_get_string(json_object_array_get_idx(list, i));
+		r = proxy_net_add(nets, s);
+		if (r < 0) {
+			log_err("auth", "%s: '%s' %s", path,
+			    log_quote(s, strlen(s)), r == -ENOSPC ?
+			    "is one too many" : "is no address or network");
+			return (r);
+		}
+	}
+	return (0);
+}
+
+static int
+load_identities(struct access *a, struct conf *conf)
+{
+	struct json_object	*o = conf_get(conf,
+				    "gateway.auth.identityScopes");
+	size_t			 n;
+
+	n = o == NULL ? 0 : (size_t)json_object_object_length(o);
+	if (n == 0)
+		return (0);
+	if (n > ACCESS_IDENTITIES_MAX) {
+		log_err("auth", "gateway.auth.identityScopes names more than %d",
+		    ACCESS_IDENTITIES_MAX);
+		return (-EINVAL);
+	}
+	a->identities = calloc(n, sizeof *a->identities);
+	if (a->identities == NULL)
+		return (-ENOMEM);
+	json_object_object_foreach(o, key, value) {
+		a->identities[a->n_identities].name = strdup(key);
+		if (a->identities[a->n_identities].name == NULL)
+			return (-ENOMEM);
+		a->identities[a->n_identities++].scopes = scopes_of(value);
+	}
+	return (0);
+}
+
+/* Rules beside the secret; a is a fresh one. */
+static int
+load_rules(struct daemon *d, struct conf *conf)
+{
+	struct access		*a = d->access;
+	const char		*user, *tailscale;
+	struct limit_rules	 rules = { .keys_max = LIMIT_KEYS_MAX };
+	int			 r;
+
+	access_clear_rules(a);
+	rules.max = (uint32_t)conf_get_int(conf,
+	    "gateway.auth.rateLimit.maxAttempts", 10);
+	rules.window_us = MS_US(conf_get_int(conf,
+	    "gateway.auth.rateLimit.windowMs", 60000));
+	rules.lockout_us = MS_US(conf_get_int(conf,
+	    "gateway.auth.rateLimit.lockoutMs", 300000));
+	access_set_limits(a, &rules, conf_get_bool(conf,
+	    "gateway.auth.rateLimit.exemptLoopback", true));
+	a->proxies.has_real_ip = conf_get_bool(conf,
+	    "gateway.allowRealIpFallback", false);
+	a->is_auto_local = conf_get_bool(conf,
+	    "gateway.nodes.pairing.autoApproveLocal", true);
+	a->is_loopback_only = is_loopback_bind(d->bind);
+	r = load_nets(conf, "gateway.trustedProxies", &a->proxies.trusted);
+	if (r == 0)
+		r = load_nets(conf, "gateway.nodes.pairing.autoApproveCidrs",
+		    &a->auto_nets);
+	if (r == 0)
+		r = load_identities(a, conf);
+	if (r < 0)
+		return (r);
+	user = conf_get_str(conf, "gateway.auth.trustedProxy.userHeader", NULL);
+	a->users.is_set = user != NULL;
+	a->users.user_header = user != NULL ? lowered(user) : NULL;
+	a->users.allows_loopback = conf_get_bool(conf,
+	    "gateway.auth.trustedProxy.allowLoopback", false);
+	load_list(conf, "gateway.auth.trustedProxy.requiredHeaders",
+	    a->users.required, PROXY_HEADERS_MAX, &a->users.n_required, true);
+	load_list(conf, "gateway.auth.trustedProxy.allowUsers",
+	    a->users.allowed, PROXY_USERS_MAX, &a->users.n_allowed, false);
+	tailscale = conf_get_str(conf, "gateway.tailscale.mode", "off");
+	a->has_tailscale = conf_get_bool(conf, "gateway.auth.allowTailscale",
+	    strcmp(tailscale, "serve") == 0 &&
+	    a->auth.mode != AUTH_PASSWORD && a->auth.mode != AUTH_TRUSTED_PROXY);
+	if (a->has_tailscale && a->whois == NULL) {
+		a->whois = whois_new(d->loop, conf_get_str(conf,
+		    "gateway.tailscale.socket", WHOIS_SOCKET));
+		if (a->whois == NULL)
+			return (-ENOMEM);
+	}
+	return (0);
+}
+
+static int
+load_secret(struct daemon *d, struct conf *conf, struct auth *next)
+{
+	const char	*env = getenv("CHELA_PASSWORD");
+	const char	*mode = conf_get_str(conf, "gateway.auth.mode", NULL);
+	const char	*password = conf_get_str(conf, "gateway.auth.password",
+	    NULL);
+
+	if (mode == NULL)
+		mode = env != NULL || password != NULL ? "password" : "token";
+	if (strcmp(mode, "none") == 0) {
+		next->mode = AUTH_NONE;
+		if (is_loopback_bind(d->bind))
+			return (0);
+		log_err("auth", "gateway.auth.mode is \"none\", and the gateway "
+		    "listens on %s (set a token, or bind to loopback)", d->bind);
+		return (-EINVAL);
+	}
+	if (strcmp(mode, "password") == 0) {
+		next->mode = AUTH_PASSWORD;
+		if (env != NULL)
+			return (set_secret(next, env, "$CHELA_PASSWORD"));
+		if (password != NULL)
+			return (set_secret(next, password,
+			    "gateway.auth.password"));
+		log_err("auth", "gateway.auth.mode is \"password\", and no "
+		    "password is set (gateway.auth.password or "
+		    "$CHELA_PASSWORD)");
+		return (-EINVAL);
+	}
+	if (strcmp(mode, "trusted-proxy") == 0) {
+		next->mode = AUTH_TRUSTED_PROXY;
+		if (getenv("CHELA_TOKEN") != NULL ||
+		    d->opt.token_file != NULL ||
+		    conf_get_str(conf, "gateway.auth.token", NULL) != NULL) {
+			log_err("auth", "gateway.auth.mode is "
+			    "\"trusted-proxy\", and a token is set (take one of "
+			    "the two away)");
+			return (-EINVAL);
+		}
+		if (password == NULL && env == NULL)
+			return (0);
+		return (set_secret(next, env != NULL ? env : password,
+		    env != NULL ? "$CHELA_PASSWORD" : "gateway.auth.password"));
+	}
+	if (strcmp(mode, "token") == 0) {
+		next->mode = AUTH_TOKEN;
+		return (load_token(d, conf, next));
+	}
+	log_err("auth", "gateway.auth.mode \"%s\" is not known", mode);
+	return (-EINVAL);
 }
 
 int
 daemon_load_auth(struct daemon *d, struct conf *conf)
 {
-	struct auth	*auth = &proto_settings(d->proto)->auth;
-	struct auth	 next = { .mode = AUTH_TOKEN };
-	const char	*env = getenv("CHELA_PASSWORD");
-	const char	*mode = conf_get_str(conf, "gateway.auth.mode", NULL);
-	const char	*password = conf_get_str(conf, "gateway.auth.password",
-	    NULL);
+	struct auth	*auth = &d->access->auth;
+	struct auth	 next;
 	int		 r;
 
-	if (mode == NULL)
-		mode = env != NULL || password != NULL ? "password" : "token";
-	if (strcmp(mode, "none") == 0) {
-		next.mode = AUTH_NONE;
-		if (!is_loopback_bind(d->bind)) {
-			log_err("auth", "gateway.auth.mode is \"none\", and the "
-			    "gateway listens on %s (set a token, or bind to "
-			    "loopback)", d->bind);
-			return (-EINVAL);
-		}
-		r = 0;
-	} else if (strcmp(mode, "password") == 0) {
-		next.mode = AUTH_PASSWORD;
-		if (env != NULL)
-			r = set_secret(&next.password, env, "$CHELA_PASSWORD");
-		else if (password != NULL)
-			r = set_secret(&next.password, password,
-			    "gateway.auth.password");
-		else {
-			log_err("auth", "gateway.auth.mode is \"password\", and "
-			    "no password is set (gateway.auth.password or "
-			    "$CHELA_PASSWORD)");
-			r = -EINVAL;
-		}
-	} else if (strcmp(mode, "token") == 0)
-		r = load_token(d, conf, &next.token);
-	else {
-		log_err("auth", "gateway.auth.mode \"%s\" is not served by this "
-		    "build (token, password and none are)", mode);
-		r = -ENOTSUP;
-	}
-	if (r == 0)
+	memset(&next, 0, sizeof next);
+	r = load_secret(d, conf, &next);
+	if (r == 0) {
 		*auth = next;
+		r = load_rules(d, conf);
+	}
 	secret_wipe(&next, sizeof next);
 	return (r);
+}
+
+/* Whoever came in by the old secret has to come again. */
+static void
+close_by_secret(struct daemon *d)
+{
+	struct list	*l, *tmp;
+	struct peer	*p;
+
+	list_each(l, tmp, proto_peers(d->proto)) {
+		p = container_of(l, struct peer, link);
+		if (!p->is_by_secret || p->conn == NULL)
+			continue;
+		conn_cut(p->conn);
+		conn_close(p->conn, 4001, "gateway auth changed");
+	}
+}
+
+void
+daemon_reload_auth(struct daemon *d, struct conf *conf)
+{
+	struct auth	 before = d->access->auth;
+
+	if (daemon_load_auth(d, conf) < 0) {
+		/* What was in force stays so; why is in the log. */
+		d->access->auth = before;
+	} else if (before.mode != d->access->auth.mode ||
+	    strcmp(before.generation, d->access->auth.generation) != 0) {
+		log_notice("auth", "the secret has changed");
+		close_by_secret(d);
+	}
+	secret_wipe(&before, sizeof before);
 }
 
 void

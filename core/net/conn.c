@@ -202,25 +202,6 @@ conn_http_error(struct conn *c, unsigned status, const char *extra)
 	conn_http_reply(c, &reply, false);
 }
 
-static bool
-head_has_forwarding(const struct http_head *h)
-{
-	static const char *const names[] = {
-		"forwarded", "x-real-ip", "x-forwarded-for", "x-forwarded-host",
-		"x-forwarded-proto", "x-forwarded-port", "x-forwarded-server",
-		"tailscale-funnel-request", "tailscale-headers-info",
-		"tailscale-user-login", "tailscale-user-name",
-		"tailscale-user-profile-pic",
-	};
-	size_t	 i;
-
-	for (i = 0; i < ARRAY_LEN(names); i++) {
-		if (http_head_get(h, names[i]) != NULL)
-			return (true);
-	}
-	return (false);
-}
-
 static void
 conn_upgrade(struct conn *c, const struct http_head *h, const struct http_ws *ws)
 {
@@ -243,7 +224,6 @@ conn_upgrade(struct conn *c, const struct http_head *h, const struct http_ws *ws
 		conn_http_reply(c, &reply, false);
 		return;
 	}
-	up.has_forwarding = head_has_forwarding(h);
 	if (n->handler.on_upgrade(n->handler.arg, c, &up, &reply) != 0) {
 		conn_http_reply(c, &reply, false);
 		return;
@@ -570,6 +550,7 @@ conn_open(struct net *n, int fd, const char *remote, bool is_loopback,
 	c->is_loopback = is_loopback;
 	c->is_tls = is_tls;
 	c->state = is_tls ? CONN_TLS : CONN_HEAD;
+	c->is_serve = n->is_serve;
 	(void)snprintf(c->remote, sizeof c->remote, "%s", remote);
 	buf_init(&c->held);
 	list_init(&c->dirty);
@@ -618,7 +599,13 @@ conn_remote(const struct conn *c)
 bool
 conn_is_loopback(const struct conn *c)
 {
-	return (c->is_loopback);
+	return (c->is_loopback && !c->is_serve);
+}
+
+bool
+conn_is_serve(const struct conn *c)
+{
+	return (c->is_serve);
 }
 
 bool
@@ -752,6 +739,12 @@ conn_resume(struct conn *c)
 		if (c->held.len > 0)
 			conn_dirty(c);
 	}
+}
+
+void
+conn_cut(struct conn *c)
+{
+	out_cut(&c->out);
 }
 
 char *

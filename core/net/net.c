@@ -264,8 +264,8 @@ net_refuse_for_fds(struct net *n, int listen_fd)
 static bool
 listener_is_tls(const struct listener *l)
 {
-	return (l->net->tls_ctx != NULL && (l->net->tls_port == 0 ||
-	    l->net->tls_port == l->port));
+	return (l->net->tls_ctx != NULL && !l->is_serve &&
+	    (l->net->tls_port == 0 || l->net->tls_port == l->port));
 }
 
 static void
@@ -282,6 +282,7 @@ net_on_accept(int listen_fd, short what, void *arg)
 		fd = accept4(listen_fd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
+			l->net->is_serve = l->is_serve;
 			net_accepted(l->net, fd, &ss, listener_is_tls(l));
 			continue;
 		}
@@ -427,6 +428,18 @@ net_listen(struct net *n, const char *address, uint16_t port,
 		return (r);
 	}
 	return (net_listen_fd(n, fd, ret_port));
+}
+
+int
+net_listen_serve(struct net *n, uint16_t port, uint16_t *ret_port,
+    struct buf *why)
+{
+	int	 r;
+
+	r = net_listen(n, "127.0.0.1", port, ret_port, why);
+	if (r == 0)
+		n->listeners[n->n_listeners - 1].is_serve = true;
+	return (r);
 }
 
 void

@@ -38,7 +38,6 @@ struct net_upgrade {
 	const struct http_head	*head;
 	const char		*protocol;	/* to be echoed, or NULL */
 	size_t			 protocol_len;
-	bool			 has_forwarding;	/* proxy headers are there */
 };
 
 struct net_reply {
@@ -84,6 +83,12 @@ struct net *net_free(struct net *n);
  */
 int	 net_listen(struct net *n, const char *address, uint16_t port,
 	    uint16_t *ret_port, struct buf *why);
+/*
+ * The same, for Tailscale Serve alone: connections through it are not straight
+ * from whom they come.
+ */
+int	 net_listen_serve(struct net *n, uint16_t port, uint16_t *ret_port,
+	    struct buf *why);
 int	 net_listen_fd(struct net *n, int fd, uint16_t *ret_port); /* takes fd */
 void	 net_stop_listening(struct net *n);
 /*
@@ -104,6 +109,7 @@ void	 conn_authenticated(struct conn *c);
 const char *conn_remote(const struct conn *c);	/* numeric address */
 bool	 conn_is_loopback(const struct conn *c);
 bool	 conn_is_tls(const struct conn *c);
+bool	 conn_is_serve(const struct conn *c);	/* see net_listen_serve() */
 bool	 conn_is_closing(const struct conn *c);
 size_t	 conn_queued(const struct conn *c);	/* bytes not yet sent */
 
@@ -121,6 +127,8 @@ int	 conn_send_shared(struct conn *c, struct outseg *body, const char *head,
 	    bool is_droppable);
 /* Sends a close frame (1005: without a code) and ends after the grace. */
 void	 conn_close(struct conn *c, uint16_t code, const char *reason);
+/* Forgets what is queued, but for the frame that is under way. */
+void	 conn_cut(struct conn *c);
 /* Ends at once, without a close frame. */
 void	 conn_kill(struct conn *c);
 /* Stops and restarts reading; calls nest. */

@@ -42,6 +42,7 @@ struct conn {
 	bool			 is_authed;
 	bool			 is_opened;	/* on_open() was called */
 	bool			 is_loopback;
+	bool			 is_serve;	/* by the listener for that */
 	bool			 is_reading;	/* ev_read is added */
 	bool			 is_writing;	/* ev_write is added */
 	bool			 is_in_feed;	/* bytes are being handed out */
@@ -73,6 +74,7 @@ struct listener {
 	struct event	 ev;
 	int		 fd;
 	uint16_t	 port;
+	bool		 is_serve;
 };
 
 struct net {
@@ -94,6 +96,7 @@ struct net {
 	struct loop_timer	*accept_timer;
 	bool			 is_flush_due;
 	bool			 is_accepting;
+	bool			 is_serve;	/* the listener that accepts now */
 	int			 spare_fd;	/* given up to refuse at the limit */
 	char			*read_buf;
 	struct tls_ctx		*tls_ctx;	/* of new connections; or NULL */

@@ -142,7 +142,7 @@ svc_port(void)
 static const char *
 svc_auth_mode(void)
 {
-	return (auth_mode_name(proto_settings(svc_host->env.proto)->auth.mode));
+	return (auth_mode_name(proto_settings(svc_host->env.proto)->access->auth.mode));
 }
 
 static const char *
@@ -461,5 +461,7 @@ host_export_core(struct host *h)
 		r = host_export(h, CHELA_PLUGINS_SERVICE, &plugins_vtable);
 	if (r == 0)
 		r = host_export(h, CHELA_CONNS_SERVICE, &conns_vtable);
+	if (r == 0)
+		r = access_service_export(h);
 	return (r);
 }

@@ -480,7 +480,15 @@ host_on_close(void *arg, struct peer *p)
 		}
 		(void)req_unref(req);
 	}
+	access_service_closed(p);
 	host_peer_close_cbs(p);
+}
+
+void
+host_on_open(struct host *h, struct peer *p)
+{
+	(void)h;
+	access_service_opened(p);
 }
 
 static void

@@ -71,6 +71,7 @@ host_free(struct host *h)
 
 	if (h == NULL)
 		return (NULL);
+	access_service_fini();
 	(void)loop_watch_free(h->inotify_watch);
 	(void)loop_timer_free(h->inotify_timer);
 	(void)loop_timer_free(h->drain_timer);

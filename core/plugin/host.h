@@ -93,6 +93,7 @@ void		 host_on_call(void *arg, struct peer *p,
 		    const struct proto_call *call);
 int		 host_hello(void *arg, struct peer *p, char **ret_text,
 		    size_t *ret_len);
+void		 host_on_open(struct host *h, struct peer *p);
 void		 host_on_close(void *arg, struct peer *p);
 
 /* A service of the core, "core.x/1". */

@@ -173,6 +173,12 @@ void	 host_peer_close_cbs(struct peer *p);
 /* dispatch.c */
 struct chela_req *req_unref(struct chela_req *req);
 
+/* access_service.c */
+int	 access_service_export(struct host *h);
+void	 access_service_fini(void);
+void	 access_service_opened(struct peer *p);
+void	 access_service_closed(struct peer *p);
+
 /* core_services.c */
 int	 host_export_core(struct host *h);
 

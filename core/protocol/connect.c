@@ -9,6 +9,7 @@
 
 #include <json-c/json.h>
 
+#include "core/access/entry.h"
 #include "core/access/scope.h"
 #include "core/base/log.h"
 #include "core/json/json.h"
@@ -19,11 +20,25 @@
 #define CONNECT_CAPS_MAX	4096	/* bytes of all capability names */
 #define CONNECT_TEXT_MAX	256	/* bytes kept of each text about itself */
 
-/* The raw id of the request that is being answered. */
+/* A frame that came while connect waited. */
+struct queued {
+	struct list	 link;
+	size_t		 len;
+	char		 data[];
+};
+
+/* A connect on its way; in peer.connect while it waits. */
 struct connect {
-	struct peer	*p;
-	const char	*id;
-	size_t		 id_len;
+	struct peer		*p;		/* counted */
+	struct json_object	*params;
+	struct proto_connect	 in;
+	struct entry		 entry;
+	struct buf		 scopes;	/* as sent, joined */
+	struct list		 queue;
+	size_t			 n_queued;
+	bool			 is_decided;	/* while entry_start() runs */
+	size_t			 id_len;
+	char			 id[];		/* raw JSON */
 };
 
 static void
@@ -83,19 +98,28 @@ connect_bad_origin(struct connect *c, const char *reason)
 }
 
 static void
-connect_no_entry(struct connect *c, const struct auth_refusal *no)
+connect_no_entry(struct connect *c)
 {
-	struct buf	 d = BUF_INIT;
+	struct entry		*e = &c->entry;
+	struct proto_error	 err = {
+		.code = e->no.code,
+		.message = e->no.message,
+		.message_len = strlen(e->no.message),
+		.is_retryable = e->is_retryable,
+		.has_retry_after = e->retry_after_ms > 0,
+		.retry_after_ms = e->retry_after_ms,
+	};
 
-	log_info("connect", "client refused (%s) remote=%s", no->reason,
-	    conn_remote(c->p->conn));
-	(void)buf_printf(&d, "{\"code\":\"%s\",\"authReason\":\"%s\","
-	    "\"canRetryWithDeviceToken\":false,"
-	    "\"recommendedNextStep\":\"%s\"}", no->detail, no->reason,
-	    no->next_step);
-	(void)buf_putc(&d, '\0');
-	connect_refuse(c, 1008, no->code, d.data, no->message);
-	buf_fini(&d);
+	log_info("connect", "client refused (%s) remote=%s", e->no.reason,
+	    peer_remote(c->p));
+	(void)buf_putc(&e->details, '\0');
+	if (!e->details.is_failed && e->details.len > 1)
+		err.details = e->details.data;
+	(void)proto_failure(c->p, c->id, c->id_len, &err);
+	(void)buf_putc(&e->message, '\0');
+	if (c->p->conn != NULL)
+		conn_close(c->p->conn, 1008, !e->message.is_failed &&
+		    e->message.len > 1 ? e->message.data : e->no.message);
 }
 
 /* Where in the frame a text about the client lies, and where it goes. */
@@ -116,13 +140,14 @@ info_add(char **pos, const char *s)
 }
 
 static struct peer_info *
-info_new(const struct peer *p, const struct proto_connect *in)
+info_new(const struct peer *p, const struct proto_connect *in,
+    const char *device_id)
 {
 	const char *const	 texts[] = {
 		in->client_id, in->client_mode, in->display_name,
 		in->instance_id, in->version, in->platform, in->device_family,
 		in->model, in->time_zone,
-		p->is_direct_local ? "" : conn_remote(p->conn),
+		p->is_direct_local ? "" : peer_remote(p), device_id,
 	};
 	struct peer_info	*info;
 	struct json_object	*s;
@@ -152,7 +177,7 @@ info_new(const struct peer *p, const struct proto_connect *in)
 	info->model = info_add(&pos, texts[7]);
 	info->time_zone = info_add(&pos, texts[8]);
 	info->remote = info_add(&pos, texts[9]);
-	info->device_id = info_add(&pos, NULL);
+	info->device_id = info_add(&pos, texts[10]);
 	info->caps = pos;
 	*pos++ = '\n';
 	for (i = 0; i < n; i++) {
@@ -166,6 +191,37 @@ info_new(const struct peer *p, const struct proto_connect *in)
 	return (info);
 }
 
+static void
+connect_token(const struct connect *c, const struct entry_token *t,
+    struct buf *out)
+{
+	(void)buf_printf(out, "{\"deviceToken\":\"%s\",\"role\":\"%s\","
+	    "\"issuedAtMs\":%llu,\"scopes\":", t->text, role_name(t->role),
+	    (unsigned long long)t->issued_ms);
+	(void)scope_json(out, t->scopes, c->p->dialect->has_scope_prefix);
+	(void)buf_putc(out, '}');
+}
+
+static void
+connect_hello_auth(const struct connect *c, struct buf *out)
+{
+	const struct entry	*e = &c->entry;
+	size_t			 i;
+
+	(void)buf_printf(out, "{\"role\":\"%s\",\"scopes\":",
+	    role_name(c->p->role));
+	(void)scope_json(out, c->p->scopes, c->p->dialect->has_scope_prefix);
+	if (e->n_tokens > 0)
+		(void)buf_printf(out, ",\"deviceToken\":\"%s\","
+		    "\"issuedAtMs\":%llu", e->tokens[0].text,
+		    (unsigned long long)e->tokens[0].issued_ms);
+	for (i = 1; i < e->n_tokens; i++) {
+		(void)buf_puts(out, i == 1 ? ",\"deviceTokens\":[" : ",");
+		connect_token(c, &e->tokens[i], out);
+	}
+	(void)buf_puts(out, e->n_tokens > 1 ? "]}" : "}");
+}
+
 static int
 connect_hello(struct connect *c, const char *body, size_t body_len)
 {
@@ -177,10 +233,7 @@ connect_hello(struct connect *c, const char *body, size_t body_len)
 	(void)buf_json_strz(&server, p->proto->version);
 	(void)buf_printf(&server, ",\"connId\":\"%s\",\"bootId\":\"%s\"}", p->id,
 	    p->proto->boot_id);
-	(void)buf_printf(&auth, "{\"role\":\"%s\",\"scopes\":",
-	    role_name(p->role));
-	(void)scope_json(&auth, p->scopes, p->dialect->has_scope_prefix);
-	(void)buf_putc(&auth, '}');
+	connect_hello_auth(c, &auth);
 	p->dialect->hello(&hello, server.data, server.len, body, body_len,
 	    auth.data, auth.len);
 	r = server.is_failed || auth.is_failed || hello.is_failed ? -ENOMEM :
@@ -191,26 +244,61 @@ connect_hello(struct connect *c, const char *body, size_t body_len)
 	return (r);
 }
 
+/* What a node says of itself is kept as long as it is there. */
+static int
+connect_claims(struct peer *p, const struct proto_connect *in)
+{
+	struct json_object	*o = json_object_new_object();
+
+	(void)json_add(o, "caps", in->caps != NULL ?
+	    json_object_get(in->caps) : json_object_new_array());
+	(void)json_add(o, "commands", in->commands != NULL ?
+	    json_object_get(in->commands) : json_object_new_array());
+	(void)json_add(o, "permissions", in->permissions != NULL ?
+	    json_object_get(in->permissions) : json_object_new_object());
+	if (in->path_env != NULL)
+		(void)json_add_str(o, "pathEnv", in->path_env);
+	if (in->device_family != NULL)
+		(void)json_add_str(o, "deviceFamily", in->device_family);
+	if (in->model != NULL)
+		(void)json_add_str(o, "modelIdentifier", in->model);
+	if (in->display_name != NULL)
+		(void)json_add_str(o, "displayName", in->display_name);
+	if (in->version != NULL)
+		(void)json_add_str(o, "version", in->version);
+	if (in->platform != NULL)
+		(void)json_add_str(o, "platform", in->platform);
+	(void)json_add_str(o, "clientId", in->client_id);
+	(void)json_add_str(o, "clientMode", in->client_mode);
+	(void)json_add_int(o, "protocol", MIN_OF(in->max, PROTOCOL_VERSION));
+	p->claims = o;
+	return (o == NULL ? -ENOMEM : 0);
+}
+
 /* Everything is decided: the peer is in. */
 static void
-connect_enter(struct connect *c, const struct proto_connect *in,
-    const struct auth_grant *grant)
+connect_enter(struct connect *c)
 {
+	struct entry	*e = &c->entry;
 	struct peer	*p = c->p;
 	struct proto	*proto = p->proto;
+	struct device	*d;
 	char		*body;
 	size_t		 len;
 	int		 r;
 
-	p->info = info_new(p, in);
-	if (p->info == NULL) {
+	p->info = info_new(p, &c->in, e->device_id);
+	if (p->info == NULL || (*e->device_id != '\0' &&
+	    c->in.role == ROLE_NODE && connect_claims(p, &c->in) < 0)) {
 		connect_refuse(c, 1013, "UNAVAILABLE", NULL, "out of memory");
 		return;
 	}
-	p->role = in->role;
-	p->scopes = grant->scopes;
-	p->closure = scope_closure(grant->scopes);
+	p->role = c->in.role;
+	p->scopes = e->grant.scopes;
+	p->closure = scope_closure(p->scopes);
 	p->has_scoped_events = peer_has_cap(p, "session-scoped-events");
+	p->is_by_secret = e->is_shared || *e->issuer != '\0';
+	p->is_by_token = e->is_device_token;
 	r = proto->hooks.hello(proto->hooks.arg, p, &body, &len);
 	if (r < 0) {
 		connect_refuse(c, 1013, "UNAVAILABLE", NULL,
@@ -226,93 +314,283 @@ connect_enter(struct connect *c, const struct proto_connect *in,
 	free(p->origin);
 	free(p->host);
 	p->origin = p->host = NULL;
+	peer_drop_door(p);
 	p->state = PEER_OPEN;
 	list_append(&proto->peers, &p->link);
 	proto->n_peers++;
+	if (*e->device_id != '\0' && proto->settings.access->pairing != NULL) {
+		d = pairing_get(proto->settings.access->pairing, e->device_id);
+		if (d != NULL) {
+			d->n_open++;
+			p->is_paired = true;
+		}
+	}
 	proto->hooks.on_open(proto->hooks.arg, p);
 }
 
+void
+connect_left(struct peer *p)
+{
+	struct pairing	*store = p->proto->settings.access->pairing;
+	struct device	*d;
+
+	if (!p->is_paired)
+		return;
+	p->is_paired = false;
+	d = store == NULL ? NULL : pairing_get(store, p->info->device_id);
+	if (d != NULL && d->n_open > 0)
+		d->n_open--;
+}
+
 static void
-connect_decide(struct connect *c, struct json_object *params)
+connect_free(struct connect *c)
+{
+	struct queued	*q;
+
+	entry_fini(&c->entry);
+	while ((q = list_first(&c->queue, struct queued, link)) != NULL) {
+		list_remove(&q->link);
+		free(q);
+	}
+	if (c->p->connect == c)
+		c->p->connect = NULL;
+	(void)peer_unref(c->p);
+	buf_fini(&c->scopes);
+	json_object_put(c->params);
+	free(c);
+}
+
+void
+connect_forget(struct peer *p)
+{
+	if (p->connect != NULL)
+		connect_free(p->connect);
+}
+
+void
+connect_queue(struct peer *p, const char *data, size_t len)
+{
+	struct connect	*c = p->connect;
+	struct queued	*q;
+
+	if (c->n_queued == PROTO_QUEUED_MAX) {
+		conn_close(p->conn, 1008, "too many pending handshake frames");
+		return;
+	}
+	q = malloc(sizeof *q + len);
+	if (q == NULL) {
+		conn_close(p->conn, 1013, "out of memory");
+		return;
+	}
+	q->len = len;
+	memcpy(q->data, data, len);
+	list_append(&c->queue, &q->link);
+	c->n_queued++;
+}
+
+/* The answer is known, at once or after a while. */
+static void
+connect_decided(struct entry *e)
+{
+	struct connect	*c = container_of(e, struct connect, entry);
+	struct peer	*p = c->p;
+	struct queued	*q;
+	bool		 has_waited = p->connect == c;
+
+	/* The caller ends it. */
+	if (!has_waited) {
+		c->is_decided = true;
+		return;
+	}
+	(void)peer_ref(p);
+	p->connect = NULL;
+	if (!conn_is_closing(p->conn)) {
+		if (e->is_in)
+			connect_enter(c);
+		else
+			connect_no_entry(c);
+	}
+	while (p->conn != NULL && !conn_is_closing(p->conn) &&
+	    (q = list_first(&c->queue, struct queued, link)) != NULL) {
+		list_remove(&q->link);
+		proto_message(p, q->data, q->len);
+		free(q);
+	}
+	connect_free(c);
+	(void)peer_unref(p);
+}
+
+static void
+connect_join_scopes(struct connect *c)
+{
+	struct json_object	*list = c->in.scope_list;
+	size_t			 i;
+
+	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
+		if (i > 0)
+			(void)buf_putc(&c->scopes, ',');
+		(void)buf_puts(&c->scopes, json_object_get_string(
+		    json_object_array_get_idx(list, i)));
+	}
+	(void)buf_putc(&c->scopes, '\0');
+}
+
+static void
+connect_proof(struct connect *c)
+{
+	struct proto_connect	*in = &c->in;
+
+	connect_join_scopes(c);
+	c->entry.claim.proof = (struct device_proof){
+		.id = json_get_str(in->device, "id"),
+		.public_key = json_get_str(in->device, "publicKey"),
+		.signature = json_get_str(in->device, "signature"),
+		.nonce = json_get_str(in->device, "nonce"),
+		.signed_at = json_get_int(in->device, "signedAt", -1),
+		.client_id = in->client_id,
+		.client_mode = in->client_mode,
+		.role = role_name(in->role),
+		.scopes = c->scopes.is_failed ? "" : c->scopes.data,
+		.token = in->token != NULL ? in->token :
+		    in->device_token != NULL ? in->device_token :
+		    in->bootstrap_token,
+		.platform = in->platform,
+		.device_family = in->device_family,
+	};
+}
+
+static void
+connect_claim(struct connect *c)
+{
+	struct proto_connect	*in = &c->in;
+	struct peer		*p = c->p;
+	struct peer_door	*door = p->door;
+
+	c->entry.claim = (struct entry_claim){
+		.auth = {
+			.role = in->role,
+			.scopes = in->scopes,
+			.client_id = in->client_id,
+			.client_mode = in->client_mode,
+			.token = in->token,
+			.password = in->password,
+			.device_token = in->device_token,
+			.has_device = in->device != NULL,
+			.is_native = p->dialect == &dialect_native,
+			.is_direct_local = p->is_direct_local,
+			.has_origin = p->origin != NULL,
+		},
+		.nonce = p->nonce,
+		.about = {
+			.display_name = in->display_name,
+			.platform = in->platform,
+			.device_family = in->device_family,
+			.client_id = in->client_id,
+			.client_mode = in->client_mode,
+			.origin = p->origin,
+			.remote = peer_remote(p),
+		},
+		.host = p->host,
+		.peer = conn_remote(p->conn),
+		.kind = door != NULL ? (enum proxy_kind)door->kind :
+		    p->is_direct_local ? PROXY_DIRECT_LOCAL :
+		    PROXY_DIRECT_REMOTE,
+		.bootstrap_token = in->bootstrap_token,
+	};
+	if (door != NULL) {
+		c->entry.claim.proxy_user = door->user;
+		c->entry.claim.proxy_problem = *door->problem != '\0' ?
+		    door->problem : NULL;
+		c->entry.claim.scopes_cap = door->scopes_cap;
+		c->entry.claim.tailnet_login = door->tailnet_login;
+	}
+	if (in->device != NULL)
+		connect_proof(c);
+}
+
+/* Takes c, unless it waits. */
+static void
+connect_decide(struct connect *c)
 {
 	struct peer		*p = c->p;
 	struct proto_settings	*set = &p->proto->settings;
-	struct proto_connect	 in;
-	struct auth_claim	 claim;
-	struct auth_grant	 grant;
-	struct auth_refusal	 no;
+	struct proto_connect	*in = &c->in;
 	const char		*problem;
 	bool			 is_page;
 
-	p->dialect->read_connect(params, &in);
-	if (in.is_worker) {
+	p->dialect->read_connect(c->params, in);
+	if (in->is_worker) {
 		conn_close(p->conn, 1008, "invalid-handshake");
 		return;
 	}
-	if (!connect_version_ok(&in)) {
-		connect_wrong_version(c, &in);
+	if (!connect_version_ok(in)) {
+		connect_wrong_version(c, in);
 		return;
 	}
-	if (in.role == 0) {
+	if (in->role == 0) {
 		connect_refuse(c, 1008, "INVALID_REQUEST", NULL, "invalid role");
 		return;
 	}
 	is_page = p->origin != NULL ||
-	    strcmp(in.client_id, "openclaw-control-ui") == 0 ||
-	    strcmp(in.client_id, "openclaw-browser-copilot") == 0 ||
-	    strcmp(in.client_id, "webchat-ui") == 0 ||
-	    strcmp(in.client_mode, "webchat") == 0;
+	    strcmp(in->client_id, "openclaw-control-ui") == 0 ||
+	    strcmp(in->client_id, "openclaw-browser-copilot") == 0 ||
+	    strcmp(in->client_id, "webchat-ui") == 0 ||
+	    strcmp(in->client_mode, "webchat") == 0;
 	problem = !is_page ? NULL : origin_problem(&set->origins, p->origin,
 	    p->host, p->is_direct_local);
 	if (problem != NULL) {
 		connect_bad_origin(c, problem);
 		return;
 	}
-	claim = (struct auth_claim){
-		.role = in.role,
-		.scopes = in.scopes,
-		.client_id = in.client_id,
-		.client_mode = in.client_mode,
-		.token = in.token,
-		.password = in.password,
-		.device_token = in.device_token,
-		.has_device = in.has_device,
-		.is_native = p->dialect == &dialect_native,
-		.is_direct_local = p->is_direct_local,
-		.has_origin = p->origin != NULL,
-	};
-	if (auth_decide(&set->auth, &claim, &grant, &no) < 0)
-		connect_no_entry(c, &no);
+	connect_claim(c);
+	entry_start(&c->entry);
+	if (!c->is_decided)
+		p->connect = c;
+	else if (c->entry.is_in)
+		connect_enter(c);
 	else
-		connect_enter(c, &in, &grant);
+		connect_no_entry(c);
 }
 
 void
 connect_handle(struct peer *p, const char *id, size_t id_len,
     const char *params, size_t params_len, char params_kind)
 {
-	struct connect		 c = { p, id, id_len };
 	const struct schema	*schema = p->dialect == &dialect_native ?
 	    p->proto->connect_native : p->proto->connect_openclaw;
 	struct schema_report	 rep = { .len = 0 };
-	struct json_object	*obj = NULL;
+	struct connect		*c;
 	struct buf		 m = BUF_INIT;
 	int			 r;
 
-	if (params_kind == 0)
-		obj = json_object_new_object();
-	else if (json_parse(params, params_len, &obj) < 0) {
+	c = calloc(1, sizeof *c + id_len);
+	if (c == NULL) {
 		conn_close(p->conn, 1011, "out of memory");
 		return;
 	}
-	r = schema_check(schema, obj, &rep);
+	c->p = peer_ref(p);
+	list_init(&c->queue);
+	list_init(&c->entry.link);
+	c->entry.access = p->proto->settings.access;
+	c->entry.done = connect_decided;
+	c->id_len = id_len;
+	memcpy(c->id, id, id_len);
+	if (params_kind == 0)
+		c->params = json_object_new_object();
+	else if (json_parse(params, params_len, &c->params) < 0) {
+		conn_close(p->conn, 1011, "out of memory");
+		connect_free(c);
+		return;
+	}
+	r = schema_check(schema, c->params, &rep);
 	if (r < 0) {
 		(void)buf_printf(&m, "invalid connect params: %s", rep.text);
 		(void)buf_putc(&m, '\0');
-		connect_refuse(&c, 1008, "INVALID_REQUEST", NULL,
+		connect_refuse(c, 1008, "INVALID_REQUEST", NULL,
 		    m.data != NULL ? m.data : "invalid connect params");
 		buf_fini(&m);
 	} else
-		connect_decide(&c, obj);
-	json_object_put(obj);
+		connect_decide(c);
+	if (p->connect != c)
+		connect_free(c);
 }

@@ -29,9 +29,12 @@ struct proto_connect {
 	uint32_t	 scopes;
 	const char	*client_id, *client_mode, *display_name, *instance_id;
 	const char	*version, *platform, *device_family, *model, *time_zone;
-	const char	*token, *password, *device_token;
+	const char	*token, *password, *device_token, *bootstrap_token;
 	struct json_object *caps;	/* array of strings, or NULL */
-	bool		 has_device;
+	struct json_object *scope_list;	/* as sent, or NULL */
+	struct json_object *device;	/* the proof, or NULL */
+	struct json_object *commands, *permissions;	/* a node's, or NULL */
+	const char	*path_env;
 	bool		 is_worker;	/* the reference's closed worker protocol */
 };
 

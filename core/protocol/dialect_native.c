@@ -56,9 +56,17 @@ native_read_connect(struct json_object *params, struct proto_connect *ret)
 	if (cred != NULL) {
 		ret->token = json_get_str(cred, "token");
 		ret->password = json_get_str(cred, "password");
+		ret->device_token = json_get_str(cred, "deviceToken");
+		ret->bootstrap_token = json_get_str(cred, "bootstrapToken");
 	}
 	ret->caps = json_object_object_get(params, "capabilities");
+	ret->device = json_object_object_get(params, "device");
+	ret->commands = json_object_object_get(params, "commands");
+	ret->permissions = json_object_object_get(params, "permissions");
+	ret->path_env = json_get_str(params, "pathEnv");
+	ret->device_family = json_get_str(params, "deviceFamily");
 	list = json_object_object_get(params, "scopes");
+	ret->scope_list = list;
 	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
 		s = json_object_array_get_idx(list, i);
 		ret->scopes |= scope_parse(json_object_get_string(s),

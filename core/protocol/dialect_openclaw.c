@@ -60,7 +60,7 @@ read_scopes(struct json_object *list)
 static void
 openclaw_read_connect(struct json_object *params, struct proto_connect *ret)
 {
-	struct json_object	*client, *auth, *o;
+	struct json_object	*client, *auth;
 	const char		*role;
 
 	memset(ret, 0, sizeof *ret);
@@ -73,7 +73,8 @@ openclaw_read_connect(struct json_object *params, struct proto_connect *ret)
 		ret->role = ROLE_OPERATOR;
 	else if (strcmp(role, "node") == 0)
 		ret->role = ROLE_NODE;
-	ret->scopes = read_scopes(json_object_object_get(params, "scopes"));
+	ret->scope_list = json_object_object_get(params, "scopes");
+	ret->scopes = read_scopes(ret->scope_list);
 	ret->client_id = json_get_str(client, "id");
 	ret->client_mode = json_get_str(client, "mode");
 	ret->display_name = json_get_str(client, "displayName");
@@ -87,9 +88,13 @@ openclaw_read_connect(struct json_object *params, struct proto_connect *ret)
 		ret->token = json_get_str(auth, "token");
 		ret->password = json_get_str(auth, "password");
 		ret->device_token = json_get_str(auth, "deviceToken");
+		ret->bootstrap_token = json_get_str(auth, "bootstrapToken");
 	}
 	ret->caps = json_object_object_get(params, "caps");
-	ret->has_device = json_object_object_get_ex(params, "device", &o);
+	ret->device = json_object_object_get(params, "device");
+	ret->commands = json_object_object_get(params, "commands");
+	ret->permissions = json_object_object_get(params, "permissions");
+	ret->path_env = json_get_str(params, "pathEnv");
 	ret->is_worker = (role != NULL && strcmp(role, "worker") == 0) ||
 	    strcmp(ret->client_id, "openclaw-worker") == 0 ||
 	    strcmp(ret->client_mode, "worker") == 0;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <json-c/json.h>
+
 #include "core/access/scope.h"
 #include "core/base/clock.h"
 #include "core/base/uuid.h"
@@ -41,6 +43,26 @@ peer_ref(struct peer *p)
 	return (p);
 }
 
+void
+peer_drop_door(struct peer *p)
+{
+	if (p->door == NULL)
+		return;
+	free(p->door->user);
+	free(p->door->scopes_cap);
+	free(p->door->tailnet_login);
+	free(p->door);
+	p->door = NULL;
+}
+
+const char *
+peer_remote(const struct peer *p)
+{
+	if (p->door != NULL)
+		return (p->door->client);
+	return (p->conn != NULL ? conn_remote(p->conn) : "");
+}
+
 struct peer *
 peer_unref(struct peer *p)
 {
@@ -49,7 +71,9 @@ peer_unref(struct peer *p)
 	p->magic = 0;
 	free(p->origin);
 	free(p->host);
+	peer_drop_door(p);
 	free(p->info);
+	json_object_put(p->claims);
 	free(p);
 	return (NULL);
 }
@@ -61,6 +85,8 @@ peer_close(struct peer *p)
 
 	p->conn = NULL;
 	p->state = PEER_CLOSED;
+	connect_forget(p);
+	connect_left(p);
 	list_remove(&p->link);
 	if (was_open) {
 		p->proto->n_peers--;

@@ -11,6 +11,7 @@
 #include "core/base/buf.h"
 
 struct conn;
+struct connect;
 struct dialect;
 struct json_object;
 struct proto;
@@ -41,6 +42,16 @@ struct peer_info {
 	char		 text[];	/* where they all lie */
 };
 
+/* How it came, where that is not straight from its address. */
+struct peer_door {
+	uint8_t		 kind;		/* enum proxy_kind */
+	char		 client[46];	/* whom a proxy speaks for */
+	char		 problem[96];	/* why a proxy's word is not enough */
+	char		*user;		/* whom it vouches for; or NULL */
+	char		*scopes_cap;	/* x-openclaw-scopes; or NULL */
+	char		*tailnet_login;	/* or NULL */
+};
+
 struct peer {
 	uint32_t		 magic;
 	uint32_t		 refs;
@@ -51,6 +62,9 @@ struct peer {
 	bool			 is_direct_local;
 	bool			 is_busy;	/* a large frame is being read */
 	bool			 has_scoped_events;
+	bool			 is_paired;	/* counted at its device's record */
+	bool			 is_by_secret;	/* a new secret is its end */
+	bool			 is_by_token;	/* it came with a device's token */
 	uint32_t		 role;		/* ROLE_* */
 	uint32_t		 scopes;	/* granted */
 	uint32_t		 closure;	/* what they cover */
@@ -66,7 +80,10 @@ struct peer {
 	struct list		 close_cbs;	/* who wants to know */
 	char			*origin;	/* until hello; or NULL */
 	char			*host;
+	struct peer_door	*door;		/* until hello; NULL: straight */
+	struct connect		*connect;	/* a connect that waits, or NULL */
 	struct peer_info	*info;		/* after connect */
+	struct json_object	*claims;	/* of a node's device, or NULL */
 	char			 id[37];
 	char			 nonce[37];
 };
@@ -74,6 +91,8 @@ struct peer {
 struct peer *peer_ref(struct peer *p);
 struct peer *peer_unref(struct peer *p);
 bool	 peer_has_cap(const struct peer *p, const char *cap);
+/* The client's address: the socket's, or the one that a proxy named. */
+const char *peer_remote(const struct peer *p);
 /* Tracked in presence: people and nodes, not commands and back ends. */
 bool	 peer_is_tracked(const struct peer *p);
 

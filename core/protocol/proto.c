@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,8 +57,6 @@ proto_free(struct proto *p)
 	free(p->boot_id);
 	buf_fini(&p->out);
 	buf_fini(&p->name);
-	secret_clear(&p->settings.auth.token);
-	secret_clear(&p->settings.auth.password);
 	free(p);
 	return (NULL);
 }
@@ -156,6 +155,79 @@ proto_count_role(struct peer *p, bool is_refused)
 /* The first name is the preferred one when a client offers several. */
 static const char *const subprotocols[] = { "chela.v1", "openclaw", NULL };
 
+static const char *
+header_get(const void *arg, const char *name)
+{
+	return (http_head_get(arg, name));
+}
+
+static unsigned
+header_count(const void *arg, const char *name)
+{
+	return (http_head_count(arg, name));
+}
+
+static bool
+header_next(const void *arg, unsigned *i, const char **ret_name,
+    const char **ret_value)
+{
+	return (http_head_next(arg, i, ret_name, ret_value));
+}
+
+static void
+headers_of(const struct http_head *head, struct proxy_headers *ret)
+{
+	*ret = (struct proxy_headers){ header_get, header_count, header_next,
+	    head };
+}
+
+static int
+keep_header(char **ret, const char *s)
+{
+	*ret = s != NULL ? strdup(s) : NULL;
+	return (s != NULL && *ret == NULL ? -ENOMEM : 0);
+}
+
+/* Keeps what a proxy says; nothing where nobody stands in between. */
+static int
+proto_open_door(struct proto *proto, struct peer *p,
+    const struct proxy_origin *from, const struct proxy_headers *h)
+{
+	struct access		*a = proto->settings.access;
+	bool			 is_vouched;
+	struct peer_door	*door;
+	const char		*problem, *user = NULL;
+
+	is_vouched = a->auth.mode == AUTH_TRUSTED_PROXY;
+	if (!is_vouched && (from->kind == PROXY_DIRECT_LOCAL ||
+	    from->kind == PROXY_DIRECT_REMOTE))
+		return (0);
+	door = calloc(1, sizeof *door);
+	if (door == NULL)
+		return (-ENOMEM);
+	p->door = door;
+	door->kind = (uint8_t)from->kind;
+	memcpy(door->client, from->client, sizeof door->client);
+	if (is_vouched) {
+		problem = proxy_user(&a->users, &a->proxies,
+		    conn_remote(p->conn), h, door->problem,
+		    sizeof door->problem, &user);
+		if (problem != NULL && problem != door->problem)
+			(void)snprintf(door->problem, sizeof door->problem,
+			    "%s", problem);
+		if (keep_header(&door->user, user) < 0 ||
+		    keep_header(&door->scopes_cap, user == NULL ? NULL :
+		    h->get(h->arg, "x-openclaw-scopes")) < 0)
+			return (-ENOMEM);
+	}
+	if (from->kind == PROXY_TAILSCALE &&
+	    h->count(h->arg, "tailscale-user-login") == 1 &&
+	    keep_header(&door->tailnet_login,
+	    h->get(h->arg, "tailscale-user-login")) < 0)
+		return (-ENOMEM);
+	return (0);
+}
+
 static int
 proto_on_upgrade(void *arg, struct conn *c, const struct net_upgrade *up,
     struct net_reply *reply)
@@ -164,16 +236,21 @@ proto_on_upgrade(void *arg, struct conn *c, const struct net_upgrade *up,
 	    "carries proxy headers, but its sender is not a trusted proxy. Set "
 	    "gateway.trustedProxies.\",\"type\":\"proxy_attribution_required\"}}";
 	static const char draining[] = "Gateway websocket admission closed";
-	struct proto	*proto = arg;
-	struct peer	*p;
-	const char	*s;
+	struct proxy_headers	 headers;
+	struct proxy_origin	 from;
+	struct proto		*proto = arg;
+	struct peer		*p;
+	const char		*s;
 
 	if (http_head_count(up->head, "origin") > 1) {
 		*reply = (struct net_reply){ .status = 400, .body = "Bad Request",
 		    .body_len = 11 };
 		return (400);
 	}
-	if (up->has_forwarding) {
+	headers_of(up->head, &headers);
+	proxy_attribute(&proto->settings.access->proxies, conn_remote(c),
+	    conn_is_serve(c), &headers, &from);
+	if (from.kind == PROXY_UNKNOWN) {
 		*reply = (struct net_reply){ .status = 403,
 		    .type = "application/json; charset=utf-8",
 		    .body = attribution, .body_len = sizeof attribution - 1 };
@@ -192,7 +269,13 @@ proto_on_upgrade(void *arg, struct conn *c, const struct net_upgrade *up,
 	}
 	if (up->protocol != NULL)
 		p->dialect = dialect_find(up->protocol, up->protocol_len);
-	p->is_direct_local = conn_is_loopback(c);
+	p->is_direct_local = from.kind == PROXY_DIRECT_LOCAL;
+	if (proto_open_door(proto, p, &from, &headers) < 0) {
+		(void)peer_unref(p);
+		*reply = (struct net_reply){ .status = 503, .body = "",
+		    .body_len = 0 };
+		return (503);
+	}
 	s = http_head_get(up->head, "origin");
 	/* A blank Origin counts as one: a page may not hide by it (AB-030). */
 	if (s != NULL)
@@ -468,16 +551,12 @@ proto_large_done(struct peer *p, char *text)
 	(void)loop_defer(p->proto->loop, proto_on_large_free, p->proto);
 }
 
-static void
-proto_on_message(void *arg, struct conn *c, char *data, size_t len)
+void
+proto_message(struct peer *p, char *data, size_t len)
 {
-	struct peer		*p = conn_user(c);
 	struct scan_limits	 lim;
 	struct scan_frame	 f;
 
-	(void)arg;
-	/* The answer may be the end of this peer. */
-	(void)peer_ref(p);
 	if (len > PROTO_LARGE)
 		proto_large(p, data, len);
 	else {
@@ -485,6 +564,20 @@ proto_on_message(void *arg, struct conn *c, char *data, size_t len)
 		(void)scan_frame(data, len, &lim, &f);
 		proto_frame(p, &f, NULL);
 	}
+}
+
+static void
+proto_on_message(void *arg, struct conn *c, char *data, size_t len)
+{
+	struct peer	*p = conn_user(c);
+
+	(void)arg;
+	/* The answer may be the end of this peer. */
+	(void)peer_ref(p);
+	if (unlikely(p->connect != NULL))
+		connect_queue(p, data, len);
+	else
+		proto_message(p, data, len);
 	(void)peer_unref(p);
 }
 

@@ -7,7 +7,7 @@
 #ifndef PROTOCOL_PROTO_H
 #define PROTOCOL_PROTO_H
 
-#include "core/access/auth.h"
+#include "core/access/access.h"
 #include "core/access/origin.h"
 #include "core/net/net.h"
 #include "core/protocol/dialect.h"
@@ -30,6 +30,7 @@ struct schema;
 #define PROTO_ID_MAX		1024	/* bytes of a request's id, as written */
 #define PROTO_BAD_FRAMES_MAX	1000	/* unreadable ones in a row: 1008 */
 #define PROTO_ROLE_REFUSED_MAX	10	/* tolerated in a row: 1008 */
+#define PROTO_QUEUED_MAX	15	/* frames behind a waiting connect */
 #define PROTO_PENDING_MAX	512	/* unanswered requests of a connection */
 
 /* One request; everything is lent until on_call() returns, unless taken. */
@@ -64,7 +65,7 @@ struct proto_hooks {
 
 /* What may change with the configuration. */
 struct proto_settings {
-	struct auth		 auth;
+	struct access		*access; /* the caller's; never NULL */
 	struct origin_rules	 origins;	/* strings are the caller's */
 	bool			 is_draining;	/* no new clients, code 1012/1013 */
 };

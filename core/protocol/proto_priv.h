@@ -26,8 +26,19 @@ struct proto {
 struct peer *peer_new(struct proto *p, struct conn *c) must_use;
 void	 peer_close(struct peer *p);	/* the connection is gone */
 
+void	 peer_drop_door(struct peer *p);
+
 /* A connect request; id and params as they stand in the frame. */
 void	 connect_handle(struct peer *p, const char *id, size_t id_len,
 	    const char *params, size_t params_len, char params_kind);
+
+/* Another frame while one is waiting for its answer: copied. */
+void	 connect_queue(struct peer *p, const char *data, size_t len);
+/* The connection is gone: nobody waits; the device has one less. */
+void	 connect_forget(struct peer *p);
+void	 connect_left(struct peer *p);
+
+/* proto.c: a message that was queued. */
+void	 proto_message(struct peer *p, char *data, size_t len);
 
 #endif
