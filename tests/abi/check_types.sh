@@ -14,10 +14,23 @@ command -v abidw >/dev/null 2>&1 || { echo "abidw is not installed"; exit 77; }
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/chela-abi-XXXXXX") || exit 1
 trap 'rm -rf "$tmp"' EXIT
 
-# The same compiler and flags for baseline and comparison: only types count.
-(cd "$CHELA_SOURCE/tests/abi" &&
-    ${CC:-cc} -g -O0 -shared -fPIC -I../../include -o "$tmp/anchor.so" \
-    anchor.c) || exit 1
+# An object whose exported functions mention every struct of the plugin ABI, so
+# that abidw sees them all. The same compiler and flags each time: only types
+# count.
+headers=$(cd "$CHELA_SOURCE/include" &&
+    ls chela/plugin.h chela/services/*.h | LC_ALL=C sort)
+{
+	for h in $headers; do
+		echo "#include <$h>"
+	done
+	for h in $headers; do
+		sed -n 's/^struct \(chela_[a-z0-9_]*\) {$/CHELA_EXPORT void anchor_\1(const struct \1 *p);\
+CHELA_EXPORT void anchor_\1(const struct \1 *p) { (void)p; }/p' \
+		    "$CHELA_SOURCE/include/$h"
+	done
+} >"$tmp/anchor.c"
+(cd "$tmp" && ${CC:-cc} -g -O0 -shared -fPIC -I"$CHELA_SOURCE/include" \
+    -o anchor.so anchor.c) || exit 1
 if test "${1-}" = --write; then
 	abidw --no-corpus-path --no-comp-dir-path --no-show-locs \
 	    --out-file "$2" "$tmp/anchor.so"

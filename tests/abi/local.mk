@@ -6,5 +6,4 @@ tests_abi_layout_CPPFLAGS = -I$(top_srcdir)/include
 TESTS += tests/abi/layout tests/abi/check_exports.sh \
 	tests/abi/check_headers.sh tests/abi/check_bad.sh
 EXTRA_DIST += tests/abi/check_headers.sh tests/abi/check_exports.sh \
-	tests/abi/check_types.sh tests/abi/check_bad.sh tests/abi/bad.c \
-	tests/abi/anchor.c
+	tests/abi/check_types.sh tests/abi/check_bad.sh tests/abi/bad.c
