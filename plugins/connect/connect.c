@@ -56,9 +56,16 @@ add_event(const char *name, const char *plugin, const char *scope, void *arg)
 }
 
 static int
+is_models_list(const struct chela_method_info *info, void *arg)
+{
+	(void)arg;
+	return (strcmp(info->name, "models.list") == 0 ? 1 : 0);
+}
+
+static int
 features_make(void)
 {
-	struct json_object	*o, *methods, *events;
+	struct json_object	*o, *methods, *events, *caps;
 	const char		*text;
 
 	if (features != NULL &&
@@ -67,12 +74,19 @@ features_make(void)
 	o = json_object_new_object();
 	methods = json_object_new_array();
 	events = json_object_new_array();
-	if (o == NULL || methods == NULL || events == NULL) {
+	caps = json_object_new_array();
+	if (o == NULL || methods == NULL || events == NULL || caps == NULL) {
 		json_object_put(o);
 		json_object_put(methods);
 		json_object_put(events);
+		json_object_put(caps);
 		return (-ENOMEM);
 	}
+	/* What models.list shows is the catalogue itself, details included. */
+	if (plugins->each_method(is_models_list, NULL) == 1)
+		(void)json_object_array_add(caps,
+		    json_object_new_string("published-model-catalog"));
+	(void)json_object_object_add(o, "capabilities", caps);
 	(void)json_object_object_add(o, "methods", methods);
 	(void)json_object_object_add(o, "events", events);
 	(void)plugins->each_method(add_method, methods);
