@@ -3,5 +3,5 @@
 # the summary are derived from it. Each has plugins/NAME/local.mk.
 m4_define([CHELA_PLUGIN_LIST], [connect health system config logs plugins commands
   models agents sessions agent chat usage send channels
-  process http model-openai model-anthropic model-builtin channel-webchat
+  nodes process http model-openai model-anthropic model-builtin channel-webchat
   approvals])

@@ -1,0 +1,1386 @@
+/* SPDX-License-Identifier: MIT */
+/* Plugin nodes: pairing of surfaces, invocations, queues (AB-066, AB-080, AB-085,
+ * AB-131). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <chela/services/access.h>
+#include <chela/services/approvals.h>
+#include <chela/services/nodes.h>
+
+#include "core/base/clock.h"
+#include "tests/plugin/fakehost.h"
+#include "tests/unit/cu.h"
+
+#define DEVICES_MAX	8
+
+/* --- the core's side: devices, as far as the plugin can tell --- */
+
+struct device {
+	char			 id[64];
+	struct chela_conn	*conn;
+	struct json_object	*claims;
+	struct json_object	*approved, *pending;
+	char			 label[64];
+	bool			 is_operator_too;
+};
+
+static struct fake		*f;
+static struct device		 devices[DEVICES_MAX];
+static size_t			 n_devices;
+static chela_access_event_fn	*on_event_fn;
+static struct chela_ctx		*on_event_ctx;
+static void			*on_event_arg;
+static int			 put_fails;	/* the next surface_put() */
+
+static struct device *
+device_of(const char *id)
+{
+	size_t	 i;
+
+	for (i = 0; i < n_devices; i++) {
+		if (strcmp(devices[i].id, id) == 0)
+			return (&devices[i]);
+	}
+	return (NULL);
+}
+
+static struct json_object *
+device_row(const struct device *d)
+{
+	struct json_object	*o = json_object_new_object();
+	struct json_object	*roles = json_object_new_array();
+
+	json_object_object_add(o, "deviceId", json_object_new_string(d->id));
+	json_object_array_add(roles, json_object_new_string("node"));
+	if (d->is_operator_too)
+		json_object_array_add(roles, json_object_new_string("operator"));
+	json_object_object_add(o, "roles", roles);
+	json_object_object_add(o, "platform", json_object_new_string("linux"));
+	if (*d->label != '\0')
+		json_object_object_add(o, "operatorLabel",
+		    json_object_new_string(d->label));
+	return (o);
+}
+
+static int
+acc_list(struct chela_conn *caller, struct json_object **ret)
+{
+	struct json_object	*o = json_object_new_object();
+	struct json_object	*paired = json_object_new_array();
+	size_t			 i;
+
+	(void)caller;
+	for (i = 0; i < n_devices; i++)
+		json_object_array_add(paired, device_row(&devices[i]));
+	json_object_object_add(o, "pending", json_object_new_array());
+	json_object_object_add(o, "paired", paired);
+	*ret = o;
+	return (0);
+}
+
+static int
+acc_device(const char *id, struct json_object **ret)
+{
+	struct device	*d = device_of(id);
+
+	if (d == NULL)
+		return (-ENOENT);
+	*ret = device_row(d);
+	return (0);
+}
+
+/* What is durable comes later, as it does there. */
+struct later {
+	struct chela_ctx	*ctx;
+	chela_access_done_fn	*done;
+	void			*arg;
+	int			 r;
+	char			 id[64];
+	struct json_object	*approved, *pending;
+	bool			 is_put;
+};
+
+static void
+later_run(void *arg)
+{
+	struct later	*l = arg;
+	struct device	*d = device_of(l->id);
+
+	if (l->r == 0 && l->is_put && d != NULL) {
+		json_object_put(d->approved);
+		json_object_put(d->pending);
+		d->approved = l->approved;
+		d->pending = l->pending;
+	} else {
+		json_object_put(l->approved);
+		json_object_put(l->pending);
+	}
+	l->done(l->ctx, l->r, NULL, l->arg);
+	free(l);
+}
+
+static struct later *
+later_new(struct chela_ctx *ctx, const char *id, int r,
+    chela_access_done_fn *done, void *arg)
+{
+	struct later	*l = calloc(1, sizeof *l);
+
+	CU_ASSERT_FATAL(l != NULL);
+	l->ctx = ctx;
+	l->done = done;
+	l->arg = arg;
+	l->r = r;
+	(void)snprintf(l->id, sizeof l->id, "%s", id);
+	CU_ASSERT_EQUAL_FATAL(loop_defer(fake_loop(f), later_run, l), 0);
+	return (l);
+}
+
+static int
+acc_surface_get(const char *id, struct json_object **a, struct json_object **p)
+{
+	struct device	*d = device_of(id);
+
+	if (d == NULL)
+		return (-ENOENT);
+	*a = d->approved;
+	*p = d->pending;
+	return (0);
+}
+
+static int
+acc_surface_put(struct chela_ctx *ctx, const char *id, struct json_object *a,
+    struct json_object *p, chela_access_done_fn *done, void *arg)
+{
+	struct later	*l = later_new(ctx, id, put_fails, done, arg);
+
+	put_fails = 0;
+	l->is_put = true;
+	l->approved = a;
+	l->pending = p;
+	return (0);
+}
+
+static int
+acc_rename(struct chela_ctx *ctx, struct chela_conn *caller, const char *id,
+    const char *label, chela_access_done_fn *done, void *arg)
+{
+	struct device	*d = device_of(id);
+
+	(void)caller;
+	if (d != NULL)
+		(void)snprintf(d->label, sizeof d->label, "%s", label);
+	(void)later_new(ctx, id, d == NULL ? -ENOENT : 0, done, arg);
+	return (0);
+}
+
+static void
+tell(uint32_t what, const char *id, struct chela_conn *conn)
+{
+	struct chela_access_event ev = { .struct_size = sizeof ev,
+	    .what = what, .device_id = id, .conn = conn };
+
+	if (on_event_fn != NULL)
+		on_event_fn(on_event_ctx, &ev, on_event_arg);
+}
+
+static void
+device_gone(struct device *d)
+{
+	json_object_put(d->claims);
+	json_object_put(d->approved);
+	json_object_put(d->pending);
+	memmove(d, d + 1, (size_t)(&devices[n_devices] - d - 1) * sizeof *d);
+	n_devices--;
+}
+
+static int
+acc_remove(struct chela_ctx *ctx, struct chela_conn *caller, const char *id,
+    chela_access_done_fn *done, void *arg)
+{
+	struct device	*d = device_of(id);
+	struct chela_conn *conn;
+
+	(void)caller;
+	if (d != NULL) {
+		conn = d->conn;
+		d->conn = NULL;
+		if (conn != NULL)
+			tell(CHELA_ACCESS_NODE_CLOSE, id, conn);
+		device_gone(device_of(id));
+	}
+	(void)later_new(ctx, id, d == NULL ? -ENOENT : 0, done, arg);
+	return (0);
+}
+
+static int
+acc_revoke(struct chela_ctx *ctx, struct chela_conn *caller, const char *id,
+    const char *role, chela_access_done_fn *done, void *arg)
+{
+	(void)caller;
+	CU_ASSERT_STRING_EQUAL(role, "node");
+	(void)later_new(ctx, id, 0, done, arg);
+	return (0);
+}
+
+static struct device *
+device_by(struct chela_conn *conn)
+{
+	size_t	 i;
+
+	for (i = 0; i < n_devices; i++) {
+		if (devices[i].conn == conn)
+			return (&devices[i]);
+	}
+	return (NULL);
+}
+
+static int
+acc_claims(struct chela_conn *conn, struct json_object **ret)
+{
+	struct device	*d = device_by(conn);
+
+	if (d == NULL)
+		return (-ENOENT);
+	*ret = d->claims;
+	return (0);
+}
+
+static struct chela_conn *
+acc_conn_of(const char *id, uint32_t role)
+{
+	struct device	*d = device_of(id);
+
+	(void)role;
+	return (d == NULL ? NULL : d->conn);
+}
+
+static uint64_t
+acc_generation(const char *id)
+{
+	return (device_of(id) == NULL ? 0 : 1);
+}
+
+static int
+acc_on_event(struct chela_ctx *ctx, chela_access_event_fn *fn, void *arg)
+{
+	on_event_fn = fn;
+	on_event_ctx = ctx;
+	on_event_arg = arg;
+	return (0);
+}
+
+static const struct chela_access_1 access_vtable = {
+	.struct_size = sizeof access_vtable,
+	.list = acc_list,
+	.device = acc_device,
+	.remove = acc_remove,
+	.rename = acc_rename,
+	.revoke = acc_revoke,
+	.claims = acc_claims,
+	.conn_of = acc_conn_of,
+	.surface_get = acc_surface_get,
+	.surface_put = acc_surface_put,
+	.generation = acc_generation,
+	.on_event = acc_on_event,
+};
+
+/* --- approvals, when a case wants them --- */
+
+static struct {
+	chela_approval_done_fn	*done;
+	struct chela_ctx	*ctx;
+	void			*arg;
+	int			 claim_r;
+	unsigned		 n_claims, n_cancels;
+	char			 argv[256];
+	bool			 is_waiting;
+} ap;
+
+static int
+ap_request(struct chela_ctx *ctx, const struct chela_plan *plan,
+    const struct chela_approval_ask *ask, char *ret_id,
+    chela_approval_done_fn *done, void *arg)
+{
+	uint32_t	 i;
+
+	CU_ASSERT(ask->caller != NULL);
+	ap.argv[0] = '\0';
+	for (i = 0; i < plan->argc; i++) {
+		strncat(ap.argv, plan->argv[i], 60);
+		strncat(ap.argv, "|", 2);
+	}
+	ap.ctx = ctx;
+	ap.done = done;
+	ap.arg = arg;
+	ap.is_waiting = true;
+	(void)snprintf(ret_id, CHELA_APPROVAL_ID_MAX + 1, "ap-1");
+	return (0);
+}
+
+static int
+ap_claim(const char *id, struct chela_conn *caller,
+    const struct chela_plan *plan, struct json_object **ret_plan)
+{
+	struct json_object	*o, *argv;
+	uint32_t		 i;
+
+	ap.n_claims++;
+	CU_ASSERT(caller != NULL);
+	CU_ASSERT(strcmp(id, "ap-1") == 0 || ap.claim_r < 0);
+	CU_ASSERT_STRING_NOT_EQUAL(plan->node_id, "");
+	if (ap.claim_r < 0)
+		return (ap.claim_r);
+	o = json_object_new_object();
+	argv = json_object_new_array();
+	for (i = 0; i < plan->argc; i++)
+		json_object_array_add(argv,
+		    json_object_new_string(plan->argv[i]));
+	json_object_object_add(o, "argv", argv);
+	*ret_plan = o;
+	return (0);
+}
+
+static int
+ap_cancel(const char *id)
+{
+	CU_ASSERT_STRING_EQUAL(id, "ap-1");
+	ap.n_cancels++;
+	return (0);
+}
+
+static void
+ap_forget(struct chela_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	ap.is_waiting = false;
+}
+
+static const struct chela_approvals_1 approvals_vtable = {
+	.struct_size = sizeof approvals_vtable,
+	.request = ap_request,
+	.claim = ap_claim,
+	.cancel = ap_cancel,
+	.forget = ap_forget,
+};
+
+static void
+ap_answer(uint32_t decision)
+{
+	CU_ASSERT_FATAL(ap.is_waiting);
+	ap.is_waiting = false;
+	ap.done(ap.ctx, "ap-1", decision, decision == CHELA_DECISION_NONE ?
+	    "timeout" : "", ap.arg);
+}
+
+/* --- clients --- */
+
+static void
+up_with(bool has_approvals)
+{
+	f = fake_new();
+	CU_ASSERT_FATAL(f != NULL);
+	n_devices = 0;
+	put_fails = 0;
+	memset(&ap, 0, sizeof ap);
+	fake_clock(f, 1700000000000);
+	CU_ASSERT_EQUAL_FATAL(fake_service(f, "core", CHELA_ACCESS_SERVICE,
+	    &access_vtable), 0);
+	if (has_approvals)
+		CU_ASSERT_EQUAL_FATAL(fake_service(f, "exec-approvals",
+		    CHELA_APPROVALS_SERVICE, &approvals_vtable), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "nodes"), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
+}
+
+static void
+up(void)
+{
+	up_with(false);
+}
+
+static void
+down(void)
+{
+	fake_free(f);
+	on_event_fn = NULL;
+	while (n_devices > 0)
+		device_gone(&devices[n_devices - 1]);
+}
+
+/* A node connects; commands is a JSON array. */
+static struct chela_conn *
+node_up(const char *id, const char *commands)
+{
+	struct fake_conn_opt	 opt = { .role = CHELA_ROLE_NODE,
+	    .client_id = "node-host", .client_mode = "node",
+	    .platform = "linux", .version = "1.0", .display_name = "box",
+	    .device_id = id };
+	struct device		*d = device_of(id);
+	struct json_object	*list;
+
+	if (d == NULL) {
+		CU_ASSERT_FATAL(n_devices < DEVICES_MAX);
+		d = &devices[n_devices++];
+		memset(d, 0, sizeof *d);
+		(void)snprintf(d->id, sizeof d->id, "%s", id);
+	}
+	d->conn = fake_conn_new(f, &opt);
+	json_object_put(d->claims);
+	d->claims = json_object_new_object();
+	list = json_tokener_parse(commands);
+	CU_ASSERT_FATAL(list != NULL);
+	json_object_object_add(d->claims, "commands", list);
+	json_object_object_add(d->claims, "caps",
+	    json_tokener_parse("[\"system\"]"));
+	tell(CHELA_ACCESS_NODE_OPEN, d->id, d->conn);
+	fake_settle(f);
+	return (d->conn);
+}
+
+static void
+node_down(const char *id)
+{
+	struct device		*d = device_of(id);
+	struct chela_conn	*conn = d->conn;
+
+	d->conn = NULL;
+	tell(CHELA_ACCESS_NODE_CLOSE, id, conn);
+	fake_conn_close(conn);
+	fake_settle(f);
+}
+
+static struct chela_conn *
+operator(const char *scopes)
+{
+	struct fake_conn_opt	 opt = { .role = CHELA_ROLE_OPERATOR,
+	    .scopes = scopes };
+
+	return (fake_conn_new(f, &opt));
+}
+
+/* The id of what this node asks, "" when it asks nothing. */
+static const char *
+request_of(const char *id)
+{
+	static char	 text[64];
+	struct device	*d = device_of(id);
+
+	(void)snprintf(text, sizeof text, "%s", d->pending == NULL ? "" :
+	    fake_str(d->pending, "requestId"));
+	return (text);
+}
+
+static void
+approve(const char *id)
+{
+	struct json_object	*r;
+
+	r = fake_callf(f, NULL, "node.pair.approve", "{\"requestId\":\"%s\"}",
+	    request_of(id));
+	CU_ASSERT(fake_ok(r));
+	json_object_put(r);
+}
+
+static struct fake_req *
+invoke(struct chela_conn *conn, const char *node, const char *command,
+    const char *params)
+{
+	char	 text[1024];
+
+	(void)snprintf(text, sizeof text, "{\"nodeId\":\"%s\",\"command\":"
+	    "\"%s\",\"params\":%s,\"timeoutMs\":5000,\"idempotencyKey\":"
+	    "\"k1\"}", node, command, params);
+	return (fake_send(f, conn, "node.invoke", text));
+}
+
+static bool
+answer(struct chela_conn *conn, const char *node, const char *id,
+    const char *rest)
+{
+	struct json_object	*r;
+	bool			 is_ignored;
+
+	r = fake_callf(f, conn, "node.invoke.result",
+	    "{\"id\":\"%s\",\"nodeId\":\"%s\",%s}", id, node, rest);
+	CU_ASSERT(fake_ok(r));
+	is_ignored = fake_get(r, "result.ignored") != NULL;
+	json_object_put(r);
+	return (!is_ignored);
+}
+
+/* --- cases --- */
+
+static void
+surface_is_withheld_until_approved_AB_066(void)
+{
+	struct chela_conn	*op, *node, *other;
+	struct json_object	*r, *e;
+
+	up();
+	op = operator("read pairing");
+	other = node_up("other", "[]");
+	node = node_up("n1", "[\"system.which\",\"system.run\",\"custom.x\","
+	    "\"camera.snap\",\"system.which\"]");
+	e = fake_wait_event(f, op, "node.pair.requested", 1);
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "nodeId"), "n1");
+	/* What its platform may not offer was never said. */
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "commands"),
+	    "[ \"system.run\", \"system.which\" ]");
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "requiredApproveScopes"),
+	    "[ \"operator.pairing\", \"operator.write\", \"operator.admin\" ]");
+	CU_ASSERT_EQUAL(fake_count(f, node, "node.pair.requested"), 0);
+
+	r = fake_callf(f, op, "node.describe", "{\"nodeId\":\"n1\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.commands"), "[ ]");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.approvalState"),
+	    "pending-approval");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.connected"), "true");
+	json_object_put(r);
+
+	r = fake_callf(f, NULL, "node.invoke", "{\"nodeId\":\"n1\",\"command\":"
+	    "\"system.which\",\"idempotencyKey\":\"k\"}");
+	CU_ASSERT_STRING_EQUAL(fake_code(r), "INVALID_REQUEST");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.reason"),
+	    "command not approved");
+	json_object_put(r);
+	r = fake_call(f, node, "node.event", "{\"event\":\"node.host.stats\","
+	    "\"payloadJSON\":\"{}\"}");
+	CU_ASSERT_STRING_EQUAL(fake_code(r), "UNAVAILABLE");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.code"),
+	    "PAIRING_CHANGED");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.retryable"), "true");
+	json_object_put(r);
+	r = fake_call(f, node, "node.skills.update", "{\"skills\":[]}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.code"),
+	    "PAIRING_CHANGED");
+	json_object_put(r);
+
+	approve("n1");
+	CU_ASSERT_EQUAL(fake_count(f, node, "node.pair.resolved"), 1);
+	CU_ASSERT_EQUAL(fake_count(f, op, "node.pair.resolved"), 1);
+	CU_ASSERT_EQUAL(fake_count(f, other, "node.pair.resolved"), 0);
+	r = fake_call(f, op, "node.list", "{}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.nodes.0.nodeId"), "n1");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.nodes.0.commands"),
+	    "[ \"system.run\", \"system.which\" ]");
+	json_object_put(r);
+	r = fake_call(f, node, "node.event", "{\"event\":\"node.host.stats\","
+	    "\"payloadJSON\":\"{\\\"cpuCount\\\":2}\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.reason"), "updated");
+	json_object_put(r);
+	CU_ASSERT_EQUAL(fake_count(f, op, "node.hostStats"), 1);
+	down();
+}
+
+static void
+approval_needs_the_scopes_of_the_commands_AB_066(void)
+{
+	static const struct {
+		const char	*commands, *scopes, *missing;
+	} rows[] = {
+		{ "[\"system.run\"]", "pairing write", "admin" },
+		{ "[\"system.which\"]", "pairing write", "admin" },
+		{ "[\"fs.listDir\"]", "pairing write", "admin" },
+		{ "[\"browser.proxy\"]", "pairing write", "admin" },
+		{ "[\"system.execApprovals.set\"]", "pairing write", "admin" },
+		{ "[\"system.notify\"]", "pairing", "write" },
+		{ "[\"system.notify\"]", "pairing write", NULL },
+		{ "[]", "pairing", NULL },
+	};
+	struct json_object	*r;
+	size_t			 i;
+	char			 text[64];
+
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		up();
+		(void)node_up("n1", rows[i].commands);
+		r = fake_callf(f, operator(rows[i].scopes),
+		    "node.pair.approve", "{\"requestId\":\"%s\"}",
+		    request_of("n1"));
+		CU_ASSERT_EQUAL(fake_ok(r), rows[i].missing == NULL);
+		if (rows[i].missing != NULL) {
+			(void)snprintf(text, sizeof text, "missing scope: %s",
+			    rows[i].missing);
+			CU_ASSERT_STRING_EQUAL(fake_code(r), "FORBIDDEN");
+			CU_ASSERT_PTR_NOT_NULL(strstr(fake_message(r),
+			    rows[i].missing));
+			CU_ASSERT(device_of("n1")->approved == NULL);
+		}
+		json_object_put(r);
+		down();
+	}
+}
+
+static void
+widening_needs_another_approval_AB_066(void)
+{
+	struct json_object	*r;
+	struct fake_req		*rq;
+	char			 old[64];
+
+	up();
+	(void)node_up("n1", "[\"system.which\"]");
+	approve("n1");
+	node_down("n1");
+	/* Less: that is what counts, and nothing is asked. */
+	(void)node_up("n1", "[]");
+	CU_ASSERT_STRING_EQUAL(request_of("n1"), "");
+	node_down("n1");
+	(void)node_up("n1", "[\"system.run\",\"system.which\"]");
+	CU_ASSERT_STRING_NOT_EQUAL(request_of("n1"), "");
+	(void)snprintf(old, sizeof old, "%s", request_of("n1"));
+	r = fake_call(f, NULL, "node.describe", "{\"nodeId\":\"n1\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.commands"),
+	    "[ \"system.which\" ]");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.approvalState"),
+	    "pending-reapproval");
+	json_object_put(r);
+	rq = invoke(NULL, "n1", "system.run", "{\"command\":[\"id\"]}");
+	CU_ASSERT_STRING_EQUAL(fake_code(fake_reply(rq)), "INVALID_REQUEST");
+	fake_req_free(rq);
+	/* The same again is the same request; another replaces it. */
+	node_down("n1");
+	(void)node_up("n1", "[\"system.run\",\"system.which\"]");
+	CU_ASSERT_STRING_EQUAL(request_of("n1"), old);
+	node_down("n1");
+	(void)node_up("n1", "[\"fs.listDir\",\"system.which\"]");
+	CU_ASSERT_STRING_NOT_EQUAL(request_of("n1"), old);
+	r = fake_callf(f, NULL, "node.pair.approve", "{\"requestId\":\"%s\"}",
+	    old);
+	CU_ASSERT_STRING_EQUAL(fake_message(r), "unknown requestId");
+	json_object_put(r);
+	/* Refused: what was approved stays. */
+	r = fake_callf(f, NULL, "node.pair.reject", "{\"requestId\":\"%s\"}",
+	    request_of("n1"));
+	CU_ASSERT(fake_ok(r));
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.describe", "{\"nodeId\":\"n1\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.approvalState"), "approved");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.commands"),
+	    "[ \"system.which\" ]");
+	json_object_put(r);
+	down();
+}
+
+static void
+two_answers_to_one_request(void)
+{
+	struct fake_req	*a, *b;
+	char		 text[128];
+
+	up();
+	(void)node_up("n1", "[\"system.notify\"]");
+	(void)snprintf(text, sizeof text, "{\"requestId\":\"%s\"}",
+	    request_of("n1"));
+	a = fake_send(f, NULL, "node.pair.approve", text);
+	b = fake_send(f, NULL, "node.pair.reject", text);
+	CU_ASSERT(fake_ok(fake_reply(a)));
+	CU_ASSERT_FALSE(fake_ok(fake_reply(b)));
+	CU_ASSERT(device_of("n1")->approved != NULL);
+	fake_req_free(a);
+	fake_req_free(b);
+	/* What could not be stored is not told as done. */
+	node_down("n1");
+	(void)node_up("n1", "[\"system.notify\",\"system.which\"]");
+	(void)snprintf(text, sizeof text, "{\"requestId\":\"%s\"}",
+	    request_of("n1"));
+	put_fails = -EIO;
+	a = fake_send(f, NULL, "node.pair.approve", text);
+	CU_ASSERT_STRING_EQUAL(fake_code(fake_reply(a)), "UNAVAILABLE");
+	fake_req_free(a);
+	a = fake_send(f, NULL, "node.pair.approve", text);
+	CU_ASSERT(fake_ok(fake_reply(a)));
+	fake_req_free(a);
+	down();
+}
+
+static void
+invoke_goes_to_one_node_and_back(void)
+{
+	struct chela_conn	*node, *other;
+	struct fake_req		*rq;
+	struct json_object	*e;
+
+	up();
+	node = node_up("n1", "[\"system.which\"]");
+	other = node_up("n2", "[\"system.which\"]");
+	approve("n1");
+	approve("n2");
+	rq = invoke(operator("write"), "n1", "system.which",
+	    "{\"bins\":[\"ls\"]}");
+	e = fake_wait_event(f, node, "node.invoke.request", 0);
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "nodeId"), "n1");
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "paramsJSON"),
+	    "{\"bins\":[\"ls\"]}");
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "idempotencyKey"), "k1");
+	CU_ASSERT_EQUAL(fake_int(e, "timeoutMs"), 5000);
+	CU_ASSERT_EQUAL(fake_count(f, other, "node.invoke.request"), 0);
+	CU_ASSERT(answer(node, "n1", fake_str(e, "id"),
+	    "\"ok\":true,\"payload\":1,\"payloadJSON\":\"{\\\"a\\\":[1]}\""));
+	e = fake_reply(rq);
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "result.payload"),
+	    "{ \"a\": [ 1 ] }");
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "result.payloadJSON"),
+	    "{\"a\":[1]}");
+	fake_req_free(rq);
+
+	/* What is no JSON comes as text; a value comes as it is. */
+	rq = invoke(NULL, "n1", "system.which", "null");
+	e = fake_wait_event(f, node, "node.invoke.request", 1);
+	CU_ASSERT_PTR_NULL(fake_get(e, "paramsJSON"));
+	CU_ASSERT(answer(node, "n1", fake_str(e, "id"),
+	    "\"ok\":true,\"payloadJSON\":\"{oops\",\"error\":null"));
+	CU_ASSERT_STRING_EQUAL(fake_str(fake_reply(rq),
+	    "result.payload.payloadJSON"), "{oops");
+	fake_req_free(rq);
+	rq = invoke(NULL, "n1", "system.which", "{}");
+	e = fake_wait_event(f, node, "node.invoke.request", 2);
+	CU_ASSERT(answer(node, "n1", fake_str(e, "id"),
+	    "\"ok\":false,\"error\":{\"code\":\"E1\",\"message\":\"no\"}"));
+	e = fake_reply(rq);
+	CU_ASSERT_STRING_EQUAL(fake_code(e), "UNAVAILABLE");
+	CU_ASSERT_STRING_EQUAL(fake_message(e), "E1: no");
+	CU_ASSERT_STRING_EQUAL(fake_str(e,
+	    "error.details.nodeCommandDispatched"), "true");
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "error.details.nodeError.code"),
+	    "E1");
+	fake_req_free(rq);
+	down();
+}
+
+static void
+foreign_and_late_answers_are_dropped_AB_066(void)
+{
+	struct chela_conn	*n1, *n2;
+	struct fake_req		*rq;
+	struct json_object	*e, *r;
+	char			 id[64];
+
+	up();
+	n1 = node_up("n1", "[\"system.which\"]");
+	n2 = node_up("n2", "[\"system.which\"]");
+	approve("n1");
+	approve("n2");
+	rq = invoke(NULL, "n1", "system.which", "{}");
+	e = fake_wait_event(f, n1, "node.invoke.request", 0);
+	(void)snprintf(id, sizeof id, "%s", fake_str(e, "id"));
+	/* Another node, in its own name and in that of the one asked. */
+	CU_ASSERT_FALSE(answer(n2, "n2", id, "\"ok\":true"));
+	r = fake_callf(f, n2, "node.invoke.result", "{\"id\":\"%s\","
+	    "\"nodeId\":\"n1\",\"ok\":true}", id);
+	CU_ASSERT_STRING_EQUAL(fake_code(r), "INVALID_REQUEST");
+	CU_ASSERT_STRING_EQUAL(fake_message(r), "nodeId mismatch");
+	json_object_put(r);
+	CU_ASSERT_PTR_NULL(fake_reply_now(rq));
+	CU_ASSERT_PTR_NOT_NULL(strstr(fake_log_text(f), "foreign=1"));
+	/* No progress was asked for; made-up ids are nothing. */
+	r = fake_callf(f, n1, "node.invoke.progress", "{\"invokeId\":\"%s\","
+	    "\"nodeId\":\"n1\",\"seq\":0,\"chunk\":\"x\"}", id);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.ignored"), "true");
+	json_object_put(r);
+	CU_ASSERT_FALSE(answer(n1, "n1", "made-up", "\"ok\":true"));
+	CU_ASSERT(answer(n1, "n1", id, "\"ok\":true"));
+	CU_ASSERT(fake_ok(fake_reply(rq)));
+	fake_req_free(rq);
+	/* Once. */
+	CU_ASSERT_FALSE(answer(n1, "n1", id, "\"ok\":true"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(fake_log_text(f), "late=2"));
+	down();
+}
+
+static void
+time_limit_cancels(void)
+{
+	struct chela_conn	*n1;
+	struct fake_req		*rq;
+	struct json_object	*e;
+	char			 id[64];
+
+	up();
+	n1 = node_up("n1", "[\"system.which\"]");
+	approve("n1");
+	rq = invoke(NULL, "n1", "system.which", "{}");
+	e = fake_wait_event(f, n1, "node.invoke.request", 0);
+	(void)snprintf(id, sizeof id, "%s", fake_str(e, "id"));
+	fake_advance(f, SEC_US(5) - 1000);
+	CU_ASSERT_PTR_NULL(fake_reply_now(rq));
+	fake_advance(f, 2000);
+	e = fake_reply(rq);
+	CU_ASSERT_STRING_EQUAL(fake_code(e), "UNAVAILABLE");
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "error.details.nodeError.code"),
+	    "TIMEOUT");
+	fake_req_free(rq);
+	e = fake_wait_event(f, n1, "node.invoke.cancel", 0);
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "invokeId"), id);
+	CU_ASSERT_FALSE(answer(n1, "n1", id, "\"ok\":true"));
+	/* The caller goes: the node is told. */
+	rq = invoke(NULL, "n1", "system.which", "{}");
+	CU_ASSERT_PTR_NOT_NULL(fake_wait_event(f, n1, "node.invoke.request",
+	    1));
+	fake_req_cancel(rq);
+	CU_ASSERT_PTR_NOT_NULL(fake_wait_event(f, n1, "node.invoke.cancel",
+	    1));
+	fake_req_free(rq);
+	down();
+}
+
+static void
+node_that_goes_fails_its_calls_at_once_AB_131(void)
+{
+	struct chela_conn	*n1;
+	struct fake_req		*rq;
+	struct json_object	*e, *r;
+
+	up();
+	n1 = node_up("n1", "[\"system.which\"]");
+	approve("n1");
+	rq = invoke(NULL, "n1", "system.which", "{}");
+	CU_ASSERT_PTR_NOT_NULL(fake_wait_event(f, n1, "node.invoke.request",
+	    0));
+	node_down("n1");
+	e = fake_reply_now(rq);
+	CU_ASSERT_STRING_EQUAL(fake_code(e), "UNAVAILABLE");
+	CU_ASSERT_STRING_EQUAL(fake_message(e),
+	    "node disconnected (system.which)");
+	CU_ASSERT_STRING_EQUAL(fake_str(e, "error.details.nodeError.code"),
+	    "DISCONNECTED");
+	fake_req_free(rq);
+	r = fake_callf(f, NULL, "node.invoke", "{\"nodeId\":\"n1\",\"command\":"
+	    "\"system.which\",\"idempotencyKey\":\"k\"}");
+	CU_ASSERT_STRING_EQUAL(fake_message(r), "node not connected");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.code"),
+	    "NOT_CONNECTED");
+	CU_ASSERT_STRING_EQUAL(fake_str(r,
+	    "error.details.nodeCommandDispatched"), "false");
+	json_object_put(r);
+	r = fake_callf(f, NULL, "node.invoke", "{\"nodeId\":\"nobody\","
+	    "\"command\":\"system.which\",\"idempotencyKey\":\"k\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.code"),
+	    "PAIRING_CHANGED");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.retryable"), "true");
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.list", "{}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.nodes.0.connected"),
+	    "false");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.nodes.0.commands"),
+	    "[ \"system.which\" ]");
+	json_object_put(r);
+	down();
+}
+
+static void
+old_socket_cannot_act_AB_131(void)
+{
+	struct chela_conn	*old, *now;
+	struct fake_req		*rq;
+	struct json_object	*e, *r;
+	char			 id[64];
+
+	up();
+	old = node_up("n1", "[\"system.which\"]");
+	approve("n1");
+	rq = invoke(NULL, "n1", "system.which", "{}");
+	e = fake_wait_event(f, old, "node.invoke.request", 0);
+	(void)snprintf(id, sizeof id, "%s", fake_str(e, "id"));
+	/* The same device again, while the first socket is still there. */
+	now = node_up("n1", "[\"system.which\"]");
+	CU_ASSERT_STRING_EQUAL(fake_str(fake_reply_now(rq),
+	    "error.details.nodeError.code"), "DISCONNECTED");
+	fake_req_free(rq);
+	r = fake_call(f, NULL, "node.list", "{}");
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.nodes.1"));
+	json_object_put(r);
+	r = fake_callf(f, old, "node.invoke.result", "{\"id\":\"%s\","
+	    "\"nodeId\":\"n1\",\"ok\":true}", id);
+	CU_ASSERT_STRING_EQUAL(fake_code(r), "UNAVAILABLE");
+	json_object_put(r);
+	r = fake_call(f, old, "node.event", "{\"event\":\"node.host.stats\","
+	    "\"payload\":{}}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.code"),
+	    "PAIRING_CHANGED");
+	json_object_put(r);
+	rq = invoke(NULL, "n1", "system.which", "{}");
+	e = fake_wait_event(f, now, "node.invoke.request", 0);
+	CU_ASSERT_EQUAL(fake_count(f, old, "node.invoke.request"), 1);
+	/* Its end is not the node's. */
+	tell(CHELA_ACCESS_NODE_CLOSE, "n1", old);
+	CU_ASSERT_PTR_NULL(fake_reply_now(rq));
+	CU_ASSERT(answer(now, "n1", fake_str(e, "id"), "\"ok\":true"));
+	CU_ASSERT(fake_ok(fake_reply(rq)));
+	fake_req_free(rq);
+	down();
+}
+
+static void
+policy_speaks_plainly(void)
+{
+	static const struct {
+		const char	*command, *code, *part;
+	} rows[] = {
+		{ " ", "INVALID_REQUEST", "nodeId and command required" },
+		{ "system.execApprovals.get", "INVALID_REQUEST",
+		    "exec.approvals.node" },
+		{ "custom.x", "INVALID_REQUEST", "\"custom.x\" is not in the "
+		    "allowlist for platform \"linux\"" },
+		{ "camera.snap", "INVALID_REQUEST", "requires explicit "
+		    "gateway.nodes.commands.allow opt-in" },
+		{ "worker.launch.v1", "INVALID_REQUEST", "allowlist" },
+		{ "system.which", "INVALID_REQUEST",
+		    "command not declared by node" },
+	};
+	struct json_object	*r;
+	struct fake_req		*rq;
+	size_t			 i;
+
+	up();
+	(void)node_up("n1", "[\"system.notify\",\"worker.launch.v1\"]");
+	approve("n1");
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		rq = invoke(NULL, "n1", rows[i].command, "{}");
+		r = fake_reply(rq);
+		CU_ASSERT_STRING_EQUAL(fake_code(r), rows[i].code);
+		CU_ASSERT_PTR_NOT_NULL(strstr(fake_message(r), rows[i].part));
+		fake_req_free(rq);
+	}
+	r = fake_callf(f, operator("write"), "node.invoke", "{\"nodeId\":"
+	    "\"n1\",\"command\":\"fs.listDir\",\"idempotencyKey\":\"k\"}");
+	CU_ASSERT_STRING_EQUAL(fake_code(r), "FORBIDDEN");
+	json_object_put(r);
+	/* The operator's word allows more, and takes away. */
+	CU_ASSERT_EQUAL(fake_conf(f, "{\"gateway\":{\"nodes\":{\"commands\":{"
+	    "\"allow\":[\"custom.x\",\"camera.snap\"],"
+	    "\"deny\":[\"system.notify\"]}}}}"), 0);
+	node_down("n1");
+	(void)node_up("n1", "[\"system.notify\",\"custom.x\",\"camera.snap\"]");
+	approve("n1");
+	r = fake_call(f, NULL, "node.describe", "{\"nodeId\":\"n1\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.commands"),
+	    "[ \"camera.snap\", \"custom.x\" ]");
+	json_object_put(r);
+	down();
+}
+
+static void
+run_needs_admin_or_an_approval_AB_085(void)
+{
+	struct chela_conn	*n1;
+	struct fake_req		*rq;
+	struct json_object	*e, *p;
+
+	up();
+	n1 = node_up("n1", "[\"system.run\"]");
+	approve("n1");
+	rq = invoke(operator("write approvals"), "n1", "system.run",
+	    "{\"command\":[\"id\"],\"approved\":true,\"approvalDecision\":"
+	    "\"allow-always\",\"runId\":\"made-up\"}");
+	CU_ASSERT_STRING_EQUAL(fake_code(fake_reply(rq)), "FORBIDDEN");
+	CU_ASSERT_PTR_NOT_NULL(strstr(fake_message(fake_reply(rq)), "admin"));
+	fake_req_free(rq);
+	CU_ASSERT_EQUAL(fake_count(f, n1, "node.invoke.request"), 0);
+	/* An administrator's call is built anew: no member of its own making. */
+	rq = invoke(operator("admin"), "n1", "system.run", "{\"command\":"
+	    "[\"ls\",\"*\"],\"cwd\":\"/tmp\",\"env\":{\"LANG\":\"C\"},"
+	    "\"approvalSource\":\"x\",\"evil\":1,\"rawCommand\":\"rm\"}");
+	e = fake_wait_event(f, n1, "node.invoke.request", 0);
+	p = json_tokener_parse(fake_str(e, "paramsJSON"));
+	CU_ASSERT_STRING_EQUAL(fake_str(p, "command"), "[ \"ls\", \"*\" ]");
+	CU_ASSERT_STRING_EQUAL(fake_str(p, "cwd"), "/tmp");
+	CU_ASSERT_STRING_EQUAL(fake_str(p, "env.LANG"), "C");
+	CU_ASSERT_STRING_EQUAL(fake_str(p, "approved"), "true");
+	CU_ASSERT_STRING_NOT_EQUAL(fake_str(p, "runId"), "");
+	CU_ASSERT_PTR_NULL(fake_get(p, "evil"));
+	CU_ASSERT_PTR_NULL(fake_get(p, "approvalSource"));
+	CU_ASSERT_PTR_NULL(fake_get(p, "rawCommand"));
+	json_object_put(p);
+	CU_ASSERT(answer(n1, "n1", fake_str(e, "id"), "\"ok\":true"));
+	CU_ASSERT(fake_ok(fake_reply(rq)));
+	fake_req_free(rq);
+	down();
+}
+
+static void
+run_has_an_exact_plan_AB_080(void)
+{
+	static const char *const bad[] = {
+		"{\"command\":\"rm -rf /\"}", "{\"command\":[]}",
+		"{\"command\":[\"\"]}", "{\"command\":[\"a\",1]}", "{}",
+		"{\"command\":[\"a\\u0000b\"]}", "[]",
+		"{\"command\":[\"a\"],\"systemRunPlan\":{\"argv\":[\"b\"]}}",
+		"{\"command\":[\"a\"],\"cwd\":\"/x\",\"systemRunPlan\":"
+		    "{\"argv\":[\"a\"],\"cwd\":\"/y\"}}",
+		"{\"command\":[\"a\"],\"env\":{\"A=B\":\"c\"}}",
+		"{\"command\":[\"a\"],\"env\":{\"A\":1}}",
+		"{\"command\":[\"a\"],\"agentId\":1}",
+	};
+	struct fake_req	*rq;
+	struct chela_conn *n1;
+	size_t		 i;
+
+	up();
+	n1 = node_up("n1", "[\"system.run\"]");
+	approve("n1");
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		rq = invoke(NULL, "n1", "system.run", bad[i]);
+		CU_ASSERT_STRING_EQUAL(fake_code(fake_reply(rq)),
+		    "INVALID_REQUEST");
+		fake_req_free(rq);
+	}
+	CU_ASSERT_EQUAL(fake_count(f, n1, "node.invoke.request"), 0);
+	down();
+}
+
+static void
+run_asks_and_runs_what_was_approved_AB_080(void)
+{
+	struct chela_conn	*n1, *op;
+	struct fake_req		*rq;
+	struct json_object	*e, *p;
+
+	up_with(true);
+	n1 = node_up("n1", "[\"system.run\"]");
+	approve("n1");
+	op = operator("write");
+	rq = invoke(op, "n1", "system.run", "{\"command\":[\"uname\",\"-a\"]}");
+	CU_ASSERT(ap.is_waiting);
+	CU_ASSERT_STRING_EQUAL(ap.argv, "uname|-a|");
+	CU_ASSERT_EQUAL(fake_count(f, n1, "node.invoke.request"), 0);
+	ap_answer(CHELA_ALLOW_ONCE);
+	CU_ASSERT_EQUAL(ap.n_claims, 1);
+	e = fake_wait_event(f, n1, "node.invoke.request", 0);
+	p = json_tokener_parse(fake_str(e, "paramsJSON"));
+	CU_ASSERT_STRING_EQUAL(fake_str(p, "command"),
+	    "[ \"uname\", \"-a\" ]");
+	json_object_put(p);
+	CU_ASSERT(answer(n1, "n1", fake_str(e, "id"), "\"ok\":true"));
+	CU_ASSERT(fake_ok(fake_reply(rq)));
+	fake_req_free(rq);
+	/* No, and nobody: it does not run. */
+	rq = invoke(op, "n1", "system.run", "{\"command\":[\"uname\"]}");
+	ap_answer(CHELA_DENY);
+	CU_ASSERT_STRING_EQUAL(fake_code(fake_reply(rq)), "FORBIDDEN");
+	fake_req_free(rq);
+	rq = invoke(op, "n1", "system.run", "{\"command\":[\"uname\"]}");
+	ap_answer(CHELA_DECISION_NONE);
+	CU_ASSERT_STRING_EQUAL(fake_str(fake_reply(rq), "error.details.code"),
+	    "APPROVAL_DENIED");
+	fake_req_free(rq);
+	/* The caller goes while people think. */
+	rq = invoke(op, "n1", "system.run", "{\"command\":[\"uname\"]}");
+	fake_req_cancel(rq);
+	CU_ASSERT_EQUAL(ap.n_cancels, 1);
+	ap_answer(CHELA_ALLOW_ONCE);
+	fake_req_free(rq);
+	/* The node goes while people think. */
+	rq = invoke(op, "n1", "system.run", "{\"command\":[\"uname\"]}");
+	node_down("n1");
+	ap_answer(CHELA_ALLOW_ONCE);
+	CU_ASSERT_STRING_EQUAL(fake_message(fake_reply(rq)),
+	    "node not connected");
+	fake_req_free(rq);
+	down();
+}
+
+static void
+named_approval_is_claimed_AB_085(void)
+{
+	static const struct {
+		int		 r;
+		const char	*code;
+	} rows[] = {
+		{ -ENOENT, "APPROVAL_NOT_FOUND" },
+		{ -EACCES, "APPROVAL_DENIED" },
+		{ -EALREADY, "APPROVAL_SPENT" },
+		{ -EPERM, "APPROVAL_INVALID" },
+		{ -EBADMSG, "APPROVAL_MISMATCH" },
+		{ -EAGAIN, "APPROVAL_PENDING" },
+	};
+	struct chela_conn	*n1;
+	struct fake_req		*rq;
+	size_t			 i;
+
+	up_with(true);
+	n1 = node_up("n1", "[\"system.run\"]");
+	approve("n1");
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		ap.claim_r = rows[i].r;
+		rq = invoke(operator("write"), "n1", "system.run",
+		    "{\"command\":[\"id\"],\"approved\":true,\"runId\":\"x\"}");
+		CU_ASSERT_STRING_EQUAL(fake_code(fake_reply(rq)), "FORBIDDEN");
+		CU_ASSERT_STRING_EQUAL(fake_str(fake_reply(rq),
+		    "error.details.code"), rows[i].code);
+		fake_req_free(rq);
+	}
+	CU_ASSERT_EQUAL(fake_count(f, n1, "node.invoke.request"), 0);
+	ap.claim_r = 0;
+	rq = invoke(operator("write"), "n1", "system.run",
+	    "{\"command\":[\"id\"],\"approvalId\":\"ap-1\"}");
+	CU_ASSERT_EQUAL(fake_count(f, n1, "node.invoke.request"), 1);
+	fake_req_free(rq);
+	down();
+}
+
+static void
+queue_keeps_one_of_a_type(void)
+{
+	struct chela_conn	*n1;
+	struct json_object	*r;
+	char			 id[64];
+
+	up();
+	n1 = node_up("n1", "[]");
+	approve("n1");
+	r = fake_call(f, NULL, "node.pending.enqueue", "{\"nodeId\":\"n1\","
+	    "\"type\":\"status.request\",\"expiresInMs\":1000}");
+	(void)snprintf(id, sizeof id, "%s", fake_str(r, "result.queued.id"));
+	CU_ASSERT_EQUAL(fake_int(r, "result.revision"), 1);
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.pending.enqueue", "{\"nodeId\":\"n1\","
+	    "\"type\":\"status.request\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.queued.id"), id);
+	CU_ASSERT_EQUAL(fake_int(r, "result.revision"), 1);
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.pending.enqueue", "{\"nodeId\":\"n1\","
+	    "\"type\":\"location.request\",\"priority\":\"high\"}");
+	CU_ASSERT(fake_ok(r));
+	json_object_put(r);
+	r = fake_call(f, n1, "node.pending.drain", "{\"maxItems\":1}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.items.0.type"),
+	    "location.request");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.hasMore"), "true");
+	json_object_put(r);
+	fake_advance(f, SEC_US(2));
+	r = fake_call(f, n1, "node.pending.pull", "{}");
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.actions.1"));
+	(void)snprintf(id, sizeof id, "%s", fake_str(r, "result.actions.0.id"));
+	json_object_put(r);
+	r = fake_callf(f, n1, "node.pending.ack", "{\"ids\":[\"%s\",\"x\"]}",
+	    id);
+	CU_ASSERT_EQUAL(fake_int(r, "result.remainingCount"), 0);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.ackedIds.1"), "x");
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.pending.enqueue", "{\"nodeId\":\"no\","
+	    "\"type\":\"status.request\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.code"),
+	    "PAIRING_CHANGED");
+	json_object_put(r);
+	down();
+}
+
+static void
+remove_and_rename(void)
+{
+	struct chela_conn	*n1;
+	struct json_object	*r;
+
+	up();
+	n1 = node_up("n1", "[\"system.notify\"]");
+	(void)n1;
+	approve("n1");
+	r = fake_call(f, NULL, "node.rename", "{\"nodeId\":\"n1\","
+	    "\"displayName\":\"  attic  \"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.displayName"), "attic");
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.rename", "{\"nodeId\":\"n1\","
+	    "\"displayName\":\"  \"}");
+	CU_ASSERT_STRING_EQUAL(fake_message(r), "displayName required");
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.rename", "{\"nodeId\":\"n9\","
+	    "\"displayName\":\"x\"}");
+	CU_ASSERT_STRING_EQUAL(fake_message(r), "unknown nodeId");
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.describe", "{\"nodeId\":\"n1\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.displayName"), "attic");
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.pair.remove", "{\"nodeId\":\"n1\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.nodeId"), "n1");
+	json_object_put(r);
+	r = fake_call(f, NULL, "node.pair.remove", "{\"nodeId\":\"n1\"}");
+	CU_ASSERT_STRING_EQUAL(fake_message(r), "unknown nodeId");
+	json_object_put(r);
+	/* One that is an operator's as well keeps that. */
+	(void)node_up("n2", "[\"system.notify\"]");
+	approve("n2");
+	device_of("n2")->is_operator_too = true;
+	r = fake_call(f, NULL, "node.pair.remove", "{\"nodeId\":\"n2\"}");
+	CU_ASSERT(fake_ok(r));
+	json_object_put(r);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(device_of("n2"));
+	CU_ASSERT(device_of("n2")->approved == NULL);
+	down();
+}
+
+/* --- the service --- */
+
+static struct {
+	unsigned	 n_done;
+	char		 code[32];
+	char		 text[64];
+	size_t		 n_bytes;
+} svc;
+
+static void
+svc_done(const struct chela_node_result *res, void *arg)
+{
+	(void)arg;
+	svc.n_done++;
+	(void)snprintf(svc.code, sizeof svc.code, "%s", res->code != NULL ?
+	    res->code : "");
+}
+
+static void
+svc_progress(const char *chunk, size_t len, void *arg)
+{
+	(void)chunk;
+	(void)arg;
+	svc.n_bytes += len;
+}
+
+static void
+service_streams_and_silence_ends(void)
+{
+	const struct chela_nodes_1 *s;
+	struct chela_node_call	 call = { .struct_size = sizeof call,
+	    .node_id = "n1", .command = "system.which", .timeout_ms = 60000,
+	    .idle_ms = 1000, .progress = svc_progress, .done = svc_done };
+	struct chela_conn	*n1;
+	struct json_object	*r;
+	char			 id[37];
+	int			 i;
+
+	up();
+	memset(&svc, 0, sizeof svc);
+	s = fake_import(f, CHELA_NODES_SERVICE);
+	CU_ASSERT_FATAL(s != NULL);
+	CU_ASSERT_EQUAL(s->invoke(&call, id), -ENOENT);
+	n1 = node_up("n1", "[\"system.which\"]");
+	CU_ASSERT_EQUAL(s->invoke(&call, id), -EPERM);
+	approve("n1");
+	CU_ASSERT_EQUAL(s->invoke(&call, id), 0);
+	for (i = 0; i < 5; i++) {
+		fake_advance(f, SEC_US(0) + 900000);
+		r = fake_callf(f, n1, "node.invoke.progress", "{\"invokeId\":"
+		    "\"%s\",\"nodeId\":\"n1\",\"seq\":%d,\"chunk\":\"ab\"}", id,
+		    i);
+		CU_ASSERT_PTR_NULL(fake_get(r, "result.ignored"));
+		json_object_put(r);
+	}
+	/* A piece twice, or one too early, is not taken. */
+	r = fake_callf(f, n1, "node.invoke.progress", "{\"invokeId\":\"%s\","
+	    "\"nodeId\":\"n1\",\"seq\":4,\"chunk\":\"ab\"}", id);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.ignored"), "true");
+	json_object_put(r);
+	CU_ASSERT_EQUAL(svc.n_bytes, 10);
+	CU_ASSERT_EQUAL(svc.n_done, 0);
+	fake_advance(f, SEC_US(2));
+	CU_ASSERT_EQUAL(svc.n_done, 1);
+	CU_ASSERT_STRING_EQUAL(svc.code, "TIMEOUT");
+	call.progress = NULL;
+	call.idle_ms = 0;
+	CU_ASSERT_EQUAL(s->invoke(&call, id), 0);
+	CU_ASSERT_EQUAL(s->cancel(id), 0);
+	CU_ASSERT_EQUAL(s->cancel(id), -ENOENT);
+	CU_ASSERT_EQUAL(s->invoke(&call, id), 0);
+	node_down("n1");
+	CU_ASSERT_STRING_EQUAL(svc.code, "DISCONNECTED");
+	CU_ASSERT_EQUAL(svc.n_done, 2);
+	CU_ASSERT_EQUAL(s->invoke(&call, id), -ENOTCONN);
+	down();
+}
+
+static void
+calls_of_one_node_are_bounded(void)
+{
+	const struct chela_nodes_1 *s;
+	struct chela_node_call	 call = { .struct_size = sizeof call,
+	    .node_id = "n1", .command = "system.which", .done = svc_done };
+	struct fake_req		*rq;
+	int			 i, r = 0;
+
+	up();
+	s = fake_import(f, CHELA_NODES_SERVICE);
+	(void)node_up("n1", "[\"system.which\"]");
+	approve("n1");
+	for (i = 0; i < 1000 && r == 0; i++)
+		r = s->invoke(&call, NULL);
+	CU_ASSERT_EQUAL(r, -ENOBUFS);
+	CU_ASSERT_EQUAL(i, 65);
+	rq = invoke(NULL, "n1", "system.which", "{}");
+	CU_ASSERT_STRING_EQUAL(fake_str(fake_reply(rq), "error.retryable"),
+	    "true");
+	fake_req_free(rq);
+	down();
+}
+
+static void
+catalogues_and_events(void)
+{
+	struct chela_conn	*n1;
+	struct json_object	*r;
+
+	up();
+	n1 = node_up("n1", "[\"system.which\"]");
+	approve("n1");
+	r = fake_call(f, n1, "node.pluginTools.update", "{\"tools\":["
+	    "{\"pluginId\":\"p\",\"name\":\"a\",\"description\":\"d\","
+	    "\"command\":\"system.run\"},{\"pluginId\":\"p\",\"name\":\"b\","
+	    "\"description\":\"d\",\"command\":\"system.which\"}]}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.tools.0.name"), "b");
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.tools.1"));
+	json_object_put(r);
+	r = fake_call(f, n1, "node.runnerInventory.update",
+	    "{\"protocolFeatures\":[],\"workerHost\":{\"enabled\":false}}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.nodeId"), "n1");
+	json_object_put(r);
+	r = fake_call(f, n1, "node.pluginSurface.refresh", "{}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.commands.0"),
+	    "system.which");
+	json_object_put(r);
+	r = fake_call(f, n1, "node.event", "{\"event\":\"what.ever\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.handled"), "false");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.reason"),
+	    "unsupported_event");
+	json_object_put(r);
+	r = fake_call(f, n1, "node.event", "{\"event\":\"node.presence.alive\","
+	    "\"payload\":{\"trigger\":\"manual\"}}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.reason"), "persisted");
+	json_object_put(r);
+	r = fake_call(f, n1, "node.event", "{\"event\":"
+	    "\"node.presence.activity\",\"payload\":{\"idleSeconds\":3}}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.reason"), "updated");
+	json_object_put(r);
+	/* An operator is no node, and a node no operator. */
+	r = fake_call(f, NULL, "node.event", "{\"event\":\"x\"}");
+	CU_ASSERT_FALSE(fake_ok(r));
+	json_object_put(r);
+	r = fake_call(f, n1, "node.list", "{}");
+	CU_ASSERT_FALSE(fake_ok(r));
+	json_object_put(r);
+	down();
+}
+
+static const struct cu_case cases[] = {
+	CU_CASE(surface_is_withheld_until_approved_AB_066),
+	CU_CASE(approval_needs_the_scopes_of_the_commands_AB_066),
+	CU_CASE(widening_needs_another_approval_AB_066),
+	CU_CASE(two_answers_to_one_request),
+	CU_CASE(invoke_goes_to_one_node_and_back),
+	CU_CASE(foreign_and_late_answers_are_dropped_AB_066),
+	CU_CASE(time_limit_cancels),
+	CU_CASE(node_that_goes_fails_its_calls_at_once_AB_131),
+	CU_CASE(old_socket_cannot_act_AB_131),
+	CU_CASE(policy_speaks_plainly),
+	CU_CASE(run_needs_admin_or_an_approval_AB_085),
+	CU_CASE(run_has_an_exact_plan_AB_080),
+	CU_CASE(run_asks_and_runs_what_was_approved_AB_080),
+	CU_CASE(named_approval_is_claimed_AB_085),
+	CU_CASE(queue_keeps_one_of_a_type),
+	CU_CASE(remove_and_rename),
+	CU_CASE(service_streams_and_silence_ends),
+	CU_CASE(calls_of_one_node_are_bounded),
+	CU_CASE(catalogues_and_events),
+	CU_END
+};
+CU_MAIN("nodes", cases)
