@@ -29,4 +29,10 @@ check_PROGRAMS += tests/unit/test_out
 TESTS += tests/unit/test_out
 tests_unit_test_out_SOURCES = tests/unit/test_out.c tests/unit/cu.h
 tests_unit_test_out_LDADD = core/libnet.la $(CUNIT_LIBS)
+check_PROGRAMS += tests/unit/test_tls
+TESTS += tests/unit/test_tls
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/cu.h
+tests_unit_test_tls_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
+tests_unit_test_tls_LDADD = core/libnet.la core/libbase.la $(GNUTLS_LIBS) \
+	$(CUNIT_LIBS)
 endif

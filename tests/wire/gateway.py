@@ -37,8 +37,14 @@ class Gateway:
         self.state = os.path.join(self.dir, "state")
         os.mkdir(self.state, 0o700)
         self.config = os.path.join(self.dir, "chela.json")
+        config = config or {}
+        if os.environ.get("CHELA_WIRE_TLS"):
+            config.setdefault("gateway", {}).setdefault("tls",
+                                                        {"enabled": True})
+        self.is_tls = config.get("gateway", {}).get("tls", {}).get(
+            "enabled", False)
         with open(self.config, "w", encoding="utf-8") as f:
-            json.dump(config or {}, f)
+            json.dump(config, f)
         os.chmod(self.config, 0o600)
         self.token = token or "t-" + uuid.uuid4().hex
         self.args, self.env = list(args), env or {}

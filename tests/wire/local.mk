@@ -6,7 +6,9 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_requests.py \
 	tests/wire/test_native.py \
 	tests/wire/test_pressure.py \
-	tests/wire/test_library.py
+	tests/wire/test_library.py \
+	tests/wire/test_tls.py \
+	tests/wire/test_over_tls.py
 TESTS += $(wire_scripts)
 EXTRA_DIST += $(wire_scripts) tests/wire/ws.py tests/wire/gateway.py
 TEST_EXTENSIONS = .py .sh

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import struct
 import time
 
@@ -23,14 +24,31 @@ class Wrong(Exception):
     """The peer broke RFC 6455."""
 
 
+def client_tls(version=None, alpn=None):
+    """A context that takes any certificate: what is shown is looked at by
+    those tests that are about it."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE
+    if version:
+        tls.minimum_version = tls.maximum_version = version
+    if alpn:
+        tls.set_alpn_protocols(alpn)
+    return tls
+
+
 class Conn:
-    def __init__(self, gateway, deadline=DEADLINE, source=None):
+    def __init__(self, gateway, deadline=DEADLINE, source=None, tls=None,
+                 session=None):
         self.gateway = gateway
         self.deadline = time.monotonic() + deadline
         self.sock = socket.create_connection(
             ("127.0.0.1", gateway.port), deadline,
             (source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if gateway.is_tls:
+            self.sock = (tls or client_tls()).wrap_socket(
+                self.sock, session=session)
         self.buf = b""
         self.subprotocol = None
         self.pings = []
