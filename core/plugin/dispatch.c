@@ -621,13 +621,24 @@ call_large(struct chela_req *req, struct peer *p, const struct proto_call *c)
 	return (0);
 }
 
+/* The report is large: only a failure pays for it. */
+static void
+req_fail_params(struct chela_req *req)
+{
+	struct schema_report	 rep;
+
+	memset(&rep, 0, sizeof rep);
+	(void)schema_check(req->method->params, req->params, &rep);
+	req_fail_text(req, "INVALID_REQUEST", "invalid %s params: %s",
+	    req->method->desc.name, rep.text);
+}
+
 void
 host_on_call(void *arg, struct peer *p, const struct proto_call *c)
 {
 	struct host		*h = arg;
 	struct method		*m;
 	struct chela_req	*req = NULL;
-	struct schema_report	 rep;
 	int			 r;
 
 	m = call_admit(h, p, c);
@@ -668,13 +679,9 @@ host_on_call(void *arg, struct peer *p, const struct proto_call *c)
 		req_fail_text(req, "UNAVAILABLE", "out of memory");
 		goto out;
 	}
-	/* The report is large: only a failure pays for clearing it. */
 	r = schema_check(m->params, req->params, NULL);
 	if (unlikely(r < 0)) {
-		memset(&rep, 0, sizeof rep);
-		(void)schema_check(m->params, req->params, &rep);
-		req_fail_text(req, "INVALID_REQUEST", "invalid %s params: %s",
-		    m->desc.name, rep.text);
+		req_fail_params(req);
 		goto out;
 	}
 	req_run(req);

@@ -160,7 +160,8 @@ agents_get(struct agent_entry *ret, uint32_t max)
 int
 agent_find(const char *id, struct agent_entry *ret)
 {
-	struct agent_entry	 all[AGENTS_MAX];
+	/* Not on the stack: most calls would clear far more than they use. */
+	static struct agent_entry all[AGENTS_MAX];
 	uint32_t		 i, n = agents_get(all, AGENTS_MAX);
 
 	for (i = 0; i < n; i++) {
