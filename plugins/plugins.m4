@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The one list of the tree's plugins: configure options, build conditionals and
 # the summary are derived from it. Each has plugins/NAME/local.mk.
-m4_define([CHELA_PLUGIN_LIST], [connect health system config logs plugins commands
+m4_define([CHELA_PLUGIN_LIST], [connect device health system config logs plugins commands
   models agents sessions agent chat usage send channels
   nodes process http model-openai model-anthropic model-builtin channel-webchat
   approvals])

@@ -89,6 +89,7 @@ struct setup {
 	uint64_t	 expires_ms;
 	char		 device_id[DEVICE_ID_SIZE];	/* "" or who came first */
 	bool		 is_used;
+	uint64_t	 used_ms;
 };
 
 typedef void pairing_done_fn(void *arg, int r);

@@ -218,6 +218,7 @@ pairing_setup_used(struct pairing *p, struct setup *s, uint32_t role)
 	struct json_object	*o = json_object_new_object();
 
 	s->is_used = true;
+	s->used_ms = clock_wall_ms();
 	(void)json_add_str(o, "setupId", s->id);
 	(void)json_add_str(o, "deviceId", s->device_id);
 	(void)json_add_str(o, "role", role_name(role));

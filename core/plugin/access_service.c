@@ -545,6 +545,8 @@ svc_setup_status(const char *setup_id, struct json_object **ret)
 	(void)json_add_int(o, "expiresAtMs", (int64_t)s->expires_ms);
 	if (*s->device_id != '\0')
 		(void)json_add_str(o, "deviceId", s->device_id);
+	if (s->is_used)
+		(void)json_add_int(o, "completedAtMs", (int64_t)s->used_ms);
 	*ret = o;
 	return (o == NULL ? -ENOMEM : 0);
 }
