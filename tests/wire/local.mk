@@ -16,3 +16,12 @@ script_env = CHELA_BUILD='$(abs_builddir)' CHELA_SOURCE='$(abs_srcdir)' \
 	CC='$(CC)' PYTHONDONTWRITEBYTECODE=1
 PY_LOG_COMPILER = env $(script_env) $(PYTHON3)
 SH_LOG_COMPILER = env $(script_env) sh
+
+# With Ed25519, which Python's library lacks and Node.js's has.
+device_scripts = tests/wire/test_devices.mjs
+EXTRA_DIST += tests/wire/device.mjs $(device_scripts)
+if HAVE_NODE
+TESTS += $(device_scripts)
+endif
+TEST_EXTENSIONS += .mjs
+MJS_LOG_COMPILER = env $(script_env) $(NODE)
