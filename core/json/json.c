@@ -65,8 +65,8 @@ json_thread_fini(void)
 	tokener = NULL;
 }
 
-int
-json_parse(const char *text, size_t len, struct json_object **ret)
+static int
+parse_text(const char *text, size_t len, struct json_object **ret)
 {
 	struct json_tokener	*tok;
 	struct json_object	*v;
@@ -108,6 +108,88 @@ json_parse(const char *text, size_t len, struct json_object **ret)
 	}
 	*ret = v;
 	return (0);
+}
+
+static unsigned
+hex4(const char *p)
+{
+	unsigned	 v = 0;
+	int		 i;
+
+	for (i = 0; i < 4; i++)
+		v = v << 4 | (unsigned)(p[i] <= '9' ? p[i] - '0' :
+		    (p[i] | 0x20) - 'a' + 10);
+	return (v);
+}
+
+/*
+ * json-c 0.16 takes an escaped pair such as "\ud836\ude00" for half a pair when the
+ * low 16 bits of the character look like a surrogate (U+1D800 to U+1DFFF, and the
+ * same in each plane), and makes it U+FFFD. Those, and no others, are written as
+ * UTF-8 before it sees them. Returns NULL when there is none, or no memory
+ * (*ret_nomem).
+ */
+static char *
+text_mend(const char *text, size_t len, size_t *ret_len, bool *ret_nomem)
+{
+	const char	*p = text, *end = text + len, *from = text;
+	char		*out = NULL, *o = NULL;
+	uint32_t	 c;
+	unsigned	 hi, lo;
+
+	*ret_nomem = false;
+	while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+		/* The text is valid: what begins an escape is there whole. */
+		if (end - p < 12 || p[1] != 'u') {
+			p += end - p < 2 ? 1 : 2;
+			continue;
+		}
+		hi = hex4(p + 2);
+		if (hi < 0xd800 || hi > 0xdbff || p[6] != '\\' ||
+		    p[7] != 'u') {
+			p += 6;
+			continue;
+		}
+		lo = hex4(p + 8);
+		c = 0x10000u + ((hi & 0x3ffu) << 10) + (lo & 0x3ffu);
+		if ((c & 0xf800u) == 0xd800u) {
+			if (out == NULL) {
+				out = o = malloc(len);
+				if (out == NULL) {
+					*ret_nomem = true;
+					return (NULL);
+				}
+			}
+			memcpy(o, from, (size_t)(p - from));
+			o += p - from;
+			*o++ = (char)(0xf0u | c >> 18);
+			*o++ = (char)(0x80u | (c >> 12 & 0x3fu));
+			*o++ = (char)(0x80u | (c >> 6 & 0x3fu));
+			*o++ = (char)(0x80u | (c & 0x3fu));
+			from = p + 12;
+		}
+		p += 12;
+	}
+	if (out != NULL) {
+		memcpy(o, from, (size_t)(end - from));
+		*ret_len = (size_t)(o - out) + (size_t)(end - from);
+	}
+	return (out);
+}
+
+int
+json_parse(const char *text, size_t len, struct json_object **ret)
+{
+	char	*mended;
+	bool	 is_nomem;
+	int	 r;
+
+	mended = text_mend(text, len, &len, &is_nomem);
+	if (is_nomem)
+		return (-ENOMEM);
+	r = parse_text(mended != NULL ? mended : text, len, ret);
+	free(mended);
+	return (r);
 }
 
 int

@@ -331,7 +331,28 @@ each_thread_has_its_parser(void)
 	json_object_put(parse("1"));
 }
 
+/* json-c 0.16 makes U+FFFD of these when they are written as escapes. */
+static void
+pairs_like_surrogates_survive(void)
+{
+	static const char	 text[] = "[\"\\ud836\\ude00\",\"\\\\ud836\","
+	    "\"x\\uD837\\uDFFFy\\ud83d\\ude00\",{\"\\ud876\\ude00\":1}]";
+	struct json_object	*v = NULL, *o;
+
+	CU_ASSERT(json_parse(text, sizeof text - 1, &v) == 0);
+	CU_ASSERT(strcmp(json_object_get_string(json_object_array_get_idx(v, 0)),
+	    "\xf0\x9d\xa8\x80") == 0);
+	CU_ASSERT(strcmp(json_object_get_string(json_object_array_get_idx(v, 1)),
+	    "\\ud836") == 0);
+	CU_ASSERT(strcmp(json_object_get_string(json_object_array_get_idx(v, 2)),
+	    "x\xf0\x9d\xbf\xbfy\xf0\x9f\x98\x80") == 0);
+	CU_ASSERT(json_object_object_get_ex(json_object_array_get_idx(v, 3),
+	    "\xf0\xad\xa8\x80", &o));
+	json_object_put(v);
+}
+
 static const struct cu_case cases[] = {
+	CU_CASE(pairs_like_surrogates_survive),
 	CU_CASE(parses_any_root_with_space_around),
 	CU_CASE(refuses_without_leaking),
 	CU_CASE(members_are_typed),
