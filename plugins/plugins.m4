@@ -4,4 +4,4 @@
 m4_define([CHELA_PLUGIN_LIST], [connect device health system config logs plugins commands
   models agents sessions agent chat usage send channels
   nodes process http model-openai model-anthropic model-builtin channel-webchat
-  approvals])
+  approvals exec-approvals])
