@@ -615,7 +615,8 @@ daemon_run(struct daemon *d)
 	if (open_access(d) < 0 || compile_connect(d) < 0 || open_proto(d) < 0 ||
 	    open_core(d) < 0 || open_host(d) < 0)
 		return (EXIT_FAILURE);
-	if (daemon_load_auth(d, conf_live_get(d->live)) < 0)
+	if (daemon_load_auth(d, conf_live_get(d->live)) < 0 ||
+	    daemon_load_tls(d, conf_live_get(d->live)) < 0)
 		return (EXIT_CONFIG);
 	daemon_load_origins(d, conf_live_get(d->live));
 	if (start_plugins(d) < 0)
@@ -624,8 +625,6 @@ daemon_run(struct daemon *d)
 	    conf_live_on_change(d->live, conf_changed, d) < 0)
 		return (EXIT_FAILURE);
 	state_start(d->state);
-	if (daemon_load_tls(d, conf_live_get(d->live)) < 0)
-		return (EXIT_CONFIG);
 	if (start_listening(d) < 0)
 		return (EXIT_FAILURE);
 	host_watch(d->host);

@@ -148,11 +148,48 @@ tls_ctx_read_leaf(struct tls_ctx *ctx)
 	return (e);
 }
 
+/*
+ * In two steps, not by gnutls_certificate_set_x509_key_mem2(), which (3.7) loses
+ * memory over a file that is broken. Says which file a failure is of.
+ */
+static int
+tls_ctx_set(struct tls_ctx *ctx, const struct tls_files *f,
+    const gnutls_datum_t *cert, const gnutls_datum_t *key,
+    const char **ret_path)
+{
+	gnutls_x509_crt_t	*crts = NULL;
+	gnutls_x509_privkey_t	 priv = NULL;
+	unsigned		 n = 0, i;
+	int			 e;
+
+	*ret_path = f->cert;
+	e = gnutls_x509_crt_list_import2(&crts, &n, cert, GNUTLS_X509_FMT_PEM,
+	    GNUTLS_X509_CRT_LIST_SORT);
+	if (e < 0)
+		return (e);
+	*ret_path = f->key;
+	e = gnutls_x509_privkey_init(&priv);
+	if (e >= 0)
+		e = gnutls_x509_privkey_import2(priv, key, GNUTLS_X509_FMT_PEM,
+		    NULL, 0);
+	/* Fails as well when the key is not that of the certificate. */
+	if (e >= 0)
+		e = gnutls_certificate_set_x509_key(ctx->cred, crts, (int)n,
+		    priv);
+	if (priv != NULL)
+		gnutls_x509_privkey_deinit(priv);
+	for (i = 0; i < n; i++)
+		gnutls_x509_crt_deinit(crts[i]);
+	gnutls_free(crts);
+	return (e);
+}
+
 static int
 tls_ctx_read(struct tls_ctx *ctx, const struct tls_files *f, struct buf *why)
 {
 	gnutls_datum_t	 cert = { NULL, 0 }, key = { NULL, 0 };
 	gnutls_datum_t	 ca = { NULL, 0 };
+	const char	*path;
 	int		 e, r;
 
 	r = tls_read(f->cert, &cert, why);
@@ -162,12 +199,11 @@ tls_ctx_read(struct tls_ctx *ctx, const struct tls_files *f, struct buf *why)
 		r = tls_read(f->ca, &ca, why);
 	if (r < 0)
 		goto out;
-	e = gnutls_certificate_set_x509_key_mem2(ctx->cred, &cert, &key,
-	    GNUTLS_X509_FMT_PEM, NULL, 0);
+	e = tls_ctx_set(ctx, f, &cert, &key, &path);
 	if (e >= 0)
 		e = tls_ctx_read_leaf(ctx);
 	if (e < 0) {
-		r = tls_say(why, f->cert, e);
+		r = tls_say(why, path, e);
 		goto out;
 	}
 	if (f->ca != NULL) {

@@ -128,6 +128,9 @@ leaves_no_key_alone(void)
 static void
 refuses_files(void)
 {
+	static const char	 text[] =
+	    "-----BEGIN CERTIFICATE-----\nAAAA\n";
+	static char		 junk[64];
 	struct tls_files	 t[] = {
 		{ cert_path, other_key, NULL },		/* of another */
 		{ key_path, cert_path, NULL },		/* the wrong way */
@@ -138,18 +141,25 @@ refuses_files(void)
 		{ cert_path, key_path, key_path },	/* no authority */
 		{ "/dev/zero", key_path, NULL },
 		{ dir, key_path, NULL },
+		{ junk, key_path, NULL },
+		{ cert_path, junk, NULL },
+		{ cert_path, key_path, junk },
 	};
 	struct tls_ctx		*ctx = NULL;
 	struct buf		 why = BUF_INIT;
 	size_t			 i;
 
 	setup();
+	(void)snprintf(junk, sizeof junk, "%s/junk", dir);
+	CU_ASSERT_EQUAL(file_write_atomic(junk, text, sizeof text - 1, 0600),
+	    0);
 	for (i = 0; i < sizeof t / sizeof t[0]; i++) {
 		buf_reset(&why);
 		CU_ASSERT(tls_ctx_load(&t[i], &ctx, &why) < 0);
 		CU_ASSERT_PTR_NULL(ctx);
 		CU_ASSERT(why.len > 0);
 	}
+	CU_ASSERT_EQUAL(unlink(junk), 0);
 	buf_fini(&why);
 }
 

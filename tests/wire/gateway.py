@@ -57,6 +57,11 @@ class Gateway:
         env = {k: v for k, v in os.environ.items()
                if not re.match(r"CHELA_(CONFIG|STATE_DIR|PASSWORD)|OPENCLAW_", k)}
         env.update(HOME=self.dir, CHELA_TOKEN=self.token, **self.env)
+        if self.is_tls:
+            # Sessions come and go by the thousand; what a sanitizer keeps of
+            # the dead ones would be taken for memory that is in use.
+            env["ASAN_OPTIONS"] = ":".join(filter(None, (
+                env.get("ASAN_OPTIONS"), "quarantine_size_mb=4")))
         argv = [chelad(), "--config", self.config, "--state-dir", self.state,
                 "--port", "0", "--schema-dir",
                 os.environ.get("CHELA_SCHEMAS", f"{SOURCE}/schemas")]
