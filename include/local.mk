@@ -11,6 +11,8 @@ dist_chelaservices_DATA = include/chela/services/http.h \
 	include/chela/services/agents.h \
 	include/chela/services/nodes.h \
 	include/chela/services/process.h \
+	include/chela/services/secrets.h \
+	include/chela/services/audit.h \
 	include/chela/services/config.h \
 	include/chela/services/system.h \
 	include/chela/services/channel.h \

@@ -394,6 +394,58 @@ await refuses("poll", { to: "x", question: "q", options: ["a", "b"],
 await refuses("message.action", { channel: "none", action: "react", params: {},
 	idempotencyKey: randomUUID() }, "INVALID_REQUEST", /none/);
 
+/* --- secrets */
+
+await answers("secrets.store.list", {}, (r) => assert.deepEqual(r.entries, []));
+await answers("secrets.store.set", { name: "TEST_KEY", value: "planted-7c1f",
+	kind: "secret", allowedHosts: ["API.example.com"] }, (r) =>
+	assert.deepEqual(r, { ok: true, reloaded: false }));
+await answers("secrets.store.set", { name: "TEST_ENV", value: "v1", kind: "env" });
+await answers("secrets.store.list", {}, (r) => {
+	assert.deepEqual(r.entries.map((e) => [e.name, e.kind, e.value]),
+		[["TEST_ENV", "env", "v1"], ["TEST_KEY", "secret", undefined]]);
+	assert.deepEqual(r.entries[1].allowedHosts, ["api.example.com"]);
+}, "with two");
+await refuses("secrets.store.set", { name: "TEST_ENV", value: "x", kind: "env",
+	allowedHosts: ["a.example"] }, "INVALID_REQUEST",
+	/Allowed hosts apply only to secret entries\./);
+await answers("secrets.reload", {}, (r) => assert.equal(r.ok, true));
+await answers("secrets.resolve", { commandName: "test",
+	targetIds: ["talk.apiKey"] }, (r) => assert.deepEqual(r.assignments, []));
+await refuses("secrets.resolve", { commandName: "test", targetIds: ["no.such"] },
+	"INVALID_REQUEST", /unknown target id "no\.such"/);
+await answers("secrets.store.delete", { name: "TEST_ENV" }, (r) =>
+	assert.deepEqual(r, { ok: true, reloaded: false }));
+await answers("secrets.store.delete", { name: "TEST_ENV" }, () => {}, "again");
+await check("AB-100 secrets: a planted value is in no file and no log line", () => {
+	const look = (dir) => {
+		for (const e of fs.readdirSync(dir, { withFileTypes: true })) {
+			const name = `${dir}/${e.name}`;
+			if (e.isDirectory())
+				look(name);
+			else if (e.isFile())
+				assert.ok(!fs.readFileSync(name).includes("planted-7c1f"),
+					name);
+		}
+	};
+	look(gw.dir);
+	assert.ok(!gw.log.includes("planted-7c1f"));
+	for (const f of op.frames)
+		assert.ok(!JSON.stringify(f).includes("planted-7c1f"));
+});
+
+/* --- audit */
+
+await answers("audit.list", { limit: 5 }, isArray("events"));
+await answers("audit.activity.list", {}, isArray("events"));
+await refuses("audit.list", { cursor: "x" }, "INVALID_REQUEST",
+	/^invalid audit\.list range or cursor/);
+await refuses("audit.activity.list", { kind: "agent_run", channel: "c" },
+	"INVALID_REQUEST", /^invalid audit\.activity\.list filters: /);
+await answers("audit.run.inspect", { runId: "nowhere" }, (r) =>
+	assert.deepEqual([r.run.status, r.identity.reasonCode],
+		["unknown", "run_not_found"]));
+
 /* --- what every connection may and may not do */
 
 await refuses("connect", connectParams({ token: gw.token }), "INVALID_REQUEST",

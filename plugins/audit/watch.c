@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* The core's own doings: configuration, pairing, plugins. */
+#include "audit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_US		UINT64_C(5000000)
+#define PLUGINS_MAX	256u
+
+struct seen {
+	char		 id[64];
+	uint32_t	 state;
+	bool		 is_here;
+};
+
+static const struct chela_config_1	*config;
+static const struct chela_plugins_1	*plugins;
+static struct seen			 seen[PLUGINS_MAX];
+static size_t				 n_seen;
+static uint64_t				 generation;
+static bool				 has_looked;
+static struct chela_timer		*timer;
+
+static void
+note(const char *action, const char *status, const char *type, const char *id,
+    const char *detail)
+{
+	const struct chela_audit_security s = {
+		.struct_size = sizeof s,
+		.action = action,
+		.status = status,
+		.actor_type = type,
+		.actor_id = id,
+		.detail = detail,
+	};
+
+	(void)record_security(audit.ctx, &s);
+}
+
+/* How much changed, not what: a path can have a name in it. */
+static void
+on_config(const struct chela_config_change *change, void *arg)
+{
+	char	 text[64];
+
+	(void)arg;
+	(void)snprintf(text, sizeof text, "%zu places%s", change->n_changed,
+	    change->kind == CHELA_CONFIG_RESTART ? ", restart" : "");
+	note("config.changed", "succeeded", "system", "config", text);
+}
+
+static void
+on_access(struct chela_ctx *ctx, const struct chela_access_event *ev, void *arg)
+{
+	const char	*decision;
+
+	(void)ctx;
+	(void)arg;
+	switch (ev->what) {
+	case CHELA_ACCESS_REQUESTED:
+		note("pairing.requested", "started", "device", ev->device_id,
+		    NULL);
+		break;
+	case CHELA_ACCESS_RESOLVED:
+		decision = obj_str(ev->data, "decision");
+		note("pairing.resolved", decision != NULL &&
+		    strcmp(decision, "approved") == 0 ? "succeeded" : "blocked",
+		    "device", ev->device_id, decision);
+		break;
+	case CHELA_ACCESS_CHANGED:
+		note("device.changed", "succeeded", "device", ev->device_id,
+		    obj_str(ev->data, "reason"));
+		break;
+	case CHELA_ACCESS_SETUP_DONE:
+		note("setup.done", "succeeded", "device", ev->device_id,
+		    obj_str(ev->data, "role"));
+		break;
+	default:
+		break;
+	}
+}
+
+static int
+on_plugin(const struct chela_plugin_info *info, void *arg)
+{
+	const bool	*is_first = arg;
+	struct seen	*s = NULL;
+	size_t		 i;
+
+	for (i = 0; i < n_seen && s == NULL; i++) {
+		if (strcmp(seen[i].id, info->id) == 0)
+			s = &seen[i];
+	}
+	if (s != NULL && s->state == info->state) {
+		s->is_here = true;
+		return (0);
+	}
+	if (s == NULL) {
+		if (n_seen == PLUGINS_MAX)
+			return (0);
+		s = &seen[n_seen++];
+		(void)snprintf(s->id, sizeof s->id, "%s", info->id);
+	}
+	s->state = info->state;
+	s->is_here = true;
+	if (!*is_first)
+		note(info->state == CHELA_PLUGIN_ENABLED ? "plugin.enabled" :
+		    info->state == CHELA_PLUGIN_DISABLED ? "plugin.disabled" :
+		    "plugin.failed", info->state == CHELA_PLUGIN_FAILED ?
+		    "failed" : "succeeded", "plugin", info->id, NULL);
+	return (0);
+}
+
+static void
+look(void)
+{
+	bool	 is_first = !has_looked;
+	size_t	 i;
+
+	has_looked = true;
+	generation = plugins->generation();
+	for (i = 0; i < n_seen; i++)
+		seen[i].is_here = false;
+	(void)plugins->each(on_plugin, &is_first);
+	for (i = n_seen; i-- > 0;) {
+		if (seen[i].is_here)
+			continue;
+		note("plugin.removed", "succeeded", "plugin", seen[i].id, NULL);
+		seen[i] = seen[--n_seen];
+	}
+}
+
+static void
+on_timer(struct chela_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	/* Not before: the others of this start are still being loaded then. */
+	if (!has_looked || plugins->generation() != generation)
+		look();
+	(void)audit.host->timer_set(timer, LOOK_US);
+}
+
+int
+watch_open(void)
+{
+	const struct chela_access_1	*access;
+
+	n_seen = 0;
+	has_looked = false;
+	config = audit.host->svc_import(audit.ctx, CHELA_CONFIG_SERVICE);
+	if (config != NULL)
+		(void)config->subscribe(on_config, NULL);
+	access = audit.host->svc_import(audit.ctx, CHELA_ACCESS_SERVICE);
+	if (access != NULL)
+		(void)access->on_event(audit.ctx, on_access, NULL);
+	plugins = audit.host->svc_import(audit.ctx, CHELA_PLUGINS_SERVICE);
+	if (plugins != NULL) {
+		timer = audit.host->timer_new(audit.ctx, on_timer, NULL);
+		if (timer == NULL)
+			return (-1);
+		(void)audit.host->timer_set(timer, LOOK_US);
+	}
+	note("gateway.started", "succeeded", "system", "gateway", NULL);
+	return (0);
+}
+
+void
+watch_close(void)
+{
+	if (config != NULL)
+		config->unsubscribe(on_config, NULL);
+	if (timer != NULL)
+		audit.host->timer_free(timer);
+	timer = NULL;
+	note("gateway.stopped", "succeeded", "system", "gateway", NULL);
+}
