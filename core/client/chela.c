@@ -114,6 +114,35 @@ static const struct command commands[] = {
 		.scopes = "read write admin",
 		.run = cmd_plugins,
 	},
+	{
+		.name = "devices",
+		.usage = "[list | approve ID | reject ID | remove ID | "
+		    "rename ID NAME | rotate ID [ROLE] | revoke ID [ROLE]]",
+		.summary = "see who is paired, let devices in, turn them out",
+		.help = "The beginning of an id is enough. ROLE is operator or "
+		    "node.\n",
+		.options = "",
+		.scopes = "read admin pairing",
+		.run = cmd_devices,
+	},
+	{
+		.name = "pair",
+		.usage = "[REQUEST]",
+		.summary = "list what waits for approval, or approve it",
+		.options = "",
+		.scopes = "read admin pairing",
+		.run = cmd_pair,
+	},
+	{
+		.name = "setup-code",
+		.usage = "[node] [URL]",
+		.summary = "make a code that pairs a device, as text and QR code",
+		.help = "URL is where the device reaches the gateway, if that "
+		    "is not clear.\n",
+		.options = "",
+		.scopes = "read admin pairing",
+		.run = cmd_setup_code,
+	},
 };
 
 enum {

@@ -58,12 +58,15 @@ struct command {
 int	 cmd_call(struct app *a, int argc, char **argv);
 int	 cmd_chat(struct app *a, int argc, char **argv);
 int	 cmd_config(struct app *a, int argc, char **argv);
+int	 cmd_devices(struct app *a, int argc, char **argv);
 int	 cmd_events(struct app *a, int argc, char **argv);
 int	 cmd_health(struct app *a, int argc, char **argv);
 int	 cmd_logs(struct app *a, int argc, char **argv);
 int	 cmd_methods(struct app *a, int argc, char **argv);
+int	 cmd_pair(struct app *a, int argc, char **argv);
 int	 cmd_plugins(struct app *a, int argc, char **argv);
 int	 cmd_sessions(struct app *a, int argc, char **argv);
+int	 cmd_setup_code(struct app *a, int argc, char **argv);
 int	 cmd_status(struct app *a, int argc, char **argv);
 
 /* --- chela.c --- */

@@ -491,6 +491,27 @@ say_ready(const struct daemon *d, uint16_t port, uint16_t tls_port)
 	}
 }
 
+/*
+ * A listener on loopback for Tailscale Serve alone: what comes through it counts
+ * as coming from the tailnet, and never as coming from this machine.
+ */
+static int
+listen_serve(struct daemon *d, struct buf *why)
+{
+	struct conf	*conf = conf_live_get(d->live);
+	uint16_t	 port;
+	int		 r;
+
+	if (!d->access->has_tailscale)
+		return (0);
+	r = net_listen_serve(d->net, (uint16_t)conf_get_int(conf,
+	    "gateway.tailscale.port", 0), &port, why);
+	if (r == 0)
+		log_notice("net", "Tailscale Serve is expected on "
+		    "http://127.0.0.1:%u", (unsigned)port);
+	return (r);
+}
+
 static int
 start_listening(struct daemon *d)
 {
@@ -511,6 +532,8 @@ start_listening(struct daemon *d)
 		if (r == 0 && tls_port > 0 && tls_port != port)
 			r = listen_on(d, tls_port, &tls_port, &why);
 	}
+	if (r == 0)
+		r = listen_serve(d, &why);
 	(void)buf_putc(&why, '\0');
 	if (r < 0)
 		log_err("net", "%s", why.data != NULL && why.len > 1 ? why.data :

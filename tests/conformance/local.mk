@@ -6,6 +6,7 @@ EXTRA_DIST += tests/conformance/package.json \
 	tests/conformance/methods.json \
 	tests/conformance/differences.json \
 	tests/conformance/test_client.mjs \
+	tests/conformance/test_devices.mjs \
 	tests/conformance/test_params.mjs \
 	tests/conformance/test_methods.mjs \
 	tests/conformance/test_plugins.mjs \
