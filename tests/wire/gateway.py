@@ -72,6 +72,7 @@ class Gateway:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             errors="replace")
         self.pid = self.proc.pid
+        self.ended = False
         threading.Thread(target=self._read, daemon=True).start()
         m = self.logged(r"listening on wss?://\S+?:(\d+)\s")
         self.port = int(m.group(1))
@@ -84,6 +85,7 @@ class Gateway:
                 self.changed.notify_all()
         self.proc.wait()
         with self.changed:
+            self.ended = True
             self.changed.notify_all()
 
     def logged(self, pattern):
@@ -94,7 +96,8 @@ class Gateway:
                 m = re.search(pattern, self.log)
                 if m:
                     return m
-                if self.proc.poll() is not None:
+                # Not before its last words are here.
+                if self.ended:
                     raise RuntimeError(f"chelad ended:\n{self.log[-3000:]}")
                 if not self.changed.wait(end - time.monotonic()):
                     raise TimeoutError(f"no {pattern!r} in:\n{self.log[-2000:]}")
