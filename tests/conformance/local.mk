@@ -7,6 +7,7 @@ EXTRA_DIST += tests/conformance/package.json \
 	tests/conformance/differences.json \
 	tests/conformance/test_client.mjs \
 	tests/conformance/test_devices.mjs \
+	tests/conformance/test_tls.mjs \
 	tests/conformance/test_params.mjs \
 	tests/conformance/test_methods.mjs \
 	tests/conformance/test_plugins.mjs \
@@ -16,6 +17,7 @@ EXTRA_DIST += tests/conformance/package.json \
 	tests/conformance/package-lock.json \
 	tests/conformance/run \
 	tests/conformance/openclaw/test_openclaw.mjs \
+	tests/conformance/openclaw/test_openclaw_tls.mjs \
 	tests/conformance/openclaw/package.json \
 	tests/conformance/openclaw/package-lock.json
 
