@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include "config.h"
+#include "core/access/device.h"
 #include "core/base/clock.h"
 #include "core/client/client_priv.h"
 
@@ -46,6 +47,11 @@ client_destroy(struct chela_client *c)
 	json_object_put(c->hello);
 	json_object_put(c->scopes);
 	json_object_put(c->capabilities);
+	json_object_put(c->commands);
+	(void)identity_free(c->identity);
+	free(c->path_env);
+	free(c->device_family);
+	free(c->device_token);
 	url_fini(&c->url);
 	trust_fini(&c->trust);
 	free(c->token);
@@ -220,23 +226,77 @@ client_on_tick(void *arg)
 
 /* --- what the gateway says --- */
 
+/* The proof that this connection is this device's. Takes nothing. */
 static int
-client_send_connect(struct chela_client *c)
+client_add_device(struct chela_client *c, struct json_object *p,
+    const char *nonce)
 {
-	struct json_object	*p = json_object_new_object(), *cred = NULL;
+	struct json_object	*d = json_object_new_object();
+	struct device_proof	 proof = {
+		.id = identity_id(c->identity),
+		.nonce = nonce,
+		.signed_at = (int64_t)clock_wall_ms(),
+		.client_id = "chela",
+		.client_mode = c->mode,
+		.role = c->mode,
+		.token = c->has_used_token ? c->device_token : c->token,
+		.platform = json_get_str(p, "platform"),
+		.device_family = c->device_family,
+	};
+	unsigned char		 sig[DEVICE_SIG_LEN];
+	char			 text[DEVICE_SIG_LEN * 4 / 3 + 4];
+	struct buf		 scopes = BUF_INIT, payload = BUF_INIT;
+	size_t			 i;
+	int			 r = 0;
+
+	for (i = 0; i < json_object_array_length(c->scopes); i++)
+		(void)buf_printf(&scopes, "%s%s", i > 0 ? "," : "",
+		    json_object_get_string(json_object_array_get_idx(c->scopes,
+		    i)));
+	(void)buf_putc(&scopes, '\0');
+	proof.scopes = scopes.data;
+	if (scopes.is_failed || device_payload(&payload, &proof, 3) < 0 ||
+	    identity_sign(c->identity, payload.data, payload.len, sig) < 0)
+		r = -EIO;
+	buf_fini(&payload);
+	buf_fini(&scopes);
+	if (r == 0)
+		base64url_write(text, sig, sizeof sig);
+	r |= json_add_str(d, "id", proof.id);
+	r |= json_add_str(d, "publicKey", identity_key(c->identity));
+	r |= r < 0 ? r : json_add_str(d, "signature", text);
+	r |= json_add_int(d, "signedAt", proof.signed_at);
+	r |= json_add_str(d, "nonce", nonce);
+	r |= json_add(p, "device", d);
+	return (r);
+}
+
+/* A device's own token, where it has one, is enough. */
+static struct json_object *
+client_credentials(struct chela_client *c)
+{
+	struct json_object	*cred = json_object_new_object();
+
+	c->has_used_token = c->identity != NULL && c->device_token != NULL;
+	if (c->has_used_token)
+		(void)json_add_str(cred, "deviceToken", c->device_token);
+	else if (c->token != NULL)
+		(void)json_add_str(cred, "token", c->token);
+	if (!c->has_used_token && c->password != NULL)
+		(void)json_add_str(cred, "password", c->password);
+	return (cred);
+}
+
+static int
+client_send_connect(struct chela_client *c, const char *nonce)
+{
+	struct json_object	*p = json_object_new_object();
 	struct utsname		 u;
 	int			 r = 0;
 
 	r |= json_add_int(p, "minProtocol", CHELA_CLIENT_PROTOCOL_MIN);
 	r |= json_add_int(p, "maxProtocol", CHELA_CLIENT_PROTOCOL_MAX);
-	if (c->token != NULL || c->password != NULL) {
-		cred = json_object_new_object();
-		if (c->token != NULL)
-			r |= json_add_str(cred, "token", c->token);
-		if (c->password != NULL)
-			r |= json_add_str(cred, "password", c->password);
-		r |= json_add(p, "credentials", cred);
-	}
+	r |= json_add(p, "credentials", client_credentials(c));
 	r |= json_add_str(p, "instance", c->instance);
 	if (c->display_name != NULL)
 		r |= json_add_str(p, "displayName", c->display_name);
@@ -246,11 +306,49 @@ client_send_connect(struct chela_client *c)
 	r |= json_add_str(p, "mode", c->mode);
 	r |= json_add(p, "scopes", json_object_get(c->scopes));
 	r |= json_add(p, "capabilities", json_object_get(c->capabilities));
+	if (c->commands != NULL)
+		r |= json_add(p, "commands", json_object_get(c->commands));
+	if (c->path_env != NULL)
+		r |= json_add_str(p, "pathEnv", c->path_env);
+	if (c->device_family != NULL)
+		r |= json_add_str(p, "deviceFamily", c->device_family);
+	if (c->identity != NULL && r == 0)
+		r |= client_add_device(c, p, nonce != NULL ? nonce : "");
 	if (r < 0) {
 		json_object_put(p);
 		return (-ENOMEM);
 	}
 	return (client_send_request(c, CLIENT_ID_CONNECT, "connect", p));
+}
+
+/* The token was taken away: what the program gave is tried again. */
+static void
+client_drop_token(struct chela_client *c)
+{
+	const char	*code = json_get_str(c->error.pub.details, "code");
+
+	if (!c->has_used_token || code == NULL ||
+	    strncmp(code, "AUTH_", 5) != 0 ||
+	    strcmp(code, "AUTH_RATE_LIMITED") == 0)
+		return;
+	free(c->device_token);
+	c->device_token = NULL;
+	if (c->token != NULL || c->password != NULL)
+		c->error.pub.is_retryable = 1;
+}
+
+static void
+client_keep_token(struct chela_client *c)
+{
+	const char	*token;
+	char		*copy;
+
+	token = json_get_str(json_get_obj(c->hello, "auth"), "deviceToken");
+	copy = token != NULL && c->identity != NULL ? strdup(token) : NULL;
+	if (copy == NULL)
+		return;
+	free(c->device_token);
+	c->device_token = copy;
 }
 
 static void
@@ -261,12 +359,14 @@ client_on_connected(struct chela_client *c, struct json_object *frame)
 
 	if (!json_get_bool(frame, "ok", false)) {
 		client_error_read(&c->error, frame);
+		client_drop_token(c);
 		link_close(c->link, NORMAL_CLOSURE, NULL);
 		client_failed(c);
 		return;
 	}
 	loop_timer_stop(c->connect_timer);
 	c->hello = json_object_get(json_get(frame, "result"));
+	client_keep_token(c);
 	policy = json_get_obj(c->hello, "policy");
 	n = json_get_int(policy, "tickIntervalMs", CLIENT_TICK_MS);
 	c->tick_us = MS_US(n > 0 ? n : CLIENT_TICK_MS);
@@ -293,7 +393,8 @@ client_on_event(struct chela_client *c, const char *name,
 
 	if (c->state == CHELA_CLIENT_CONNECTING) {
 		if (strcmp(name, "connect.challenge") == 0 &&
-		    client_send_connect(c) < 0) {
+		    client_send_connect(c, json_get_str(ev.data, "nonce")) <
+		    0) {
 			client_error_set(&c->error, -ENOMEM, "out of memory");
 			client_failed(c);
 		}
@@ -489,6 +590,7 @@ chela_client_new(const struct chela_client_options *given,
     struct chela_client **ret_client)
 {
 	struct chela_client_options	 o = { .size = 0 };
+	struct buf			 why = BUF_INIT;
 	struct chela_client		*c;
 	int				 r;
 
@@ -533,6 +635,17 @@ chela_client_new(const struct chela_client_options *given,
 		r = copy_list(o.scopes, &c->scopes);
 	if (r == 0)
 		r = copy_list(o.capabilities, &c->capabilities);
+	if (r == 0 && o.commands != NULL)
+		r = copy_list(o.commands, &c->commands);
+	if (r == 0)
+		r = copy_string(o.path_env, &c->path_env);
+	if (r == 0)
+		r = copy_string(o.device_family, &c->device_family);
+	if (r == 0)
+		r = copy_string(o.device_token, &c->device_token);
+	if (r == 0 && o.identity_dir != NULL)
+		r = identity_load(o.identity_dir, &c->identity, &why);
+	buf_fini(&why);
 	if (r < 0)
 		goto fail;
 
@@ -600,6 +713,18 @@ struct json_object *
 chela_client_hello(const struct chela_client *c)
 {
 	return (c->hello);
+}
+
+const char *
+chela_client_device_id(const struct chela_client *c)
+{
+	return (c->identity != NULL ? identity_id(c->identity) : "");
+}
+
+const char *
+chela_client_device_token(const struct chela_client *c)
+{
+	return (c->device_token != NULL ? c->device_token : "");
 }
 
 const char *

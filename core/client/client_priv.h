@@ -62,6 +62,12 @@ struct chela_client {
 	char			*mode;
 	struct json_object	*scopes;
 	struct json_object	*capabilities;
+	struct json_object	*commands;	/* NULL: none */
+	char			*path_env;
+	char			*device_family;
+	struct identity		*identity;	/* NULL: no device */
+	char			*device_token;
+	bool			 has_used_token; /* the device's, last time */
 	uint32_t		 flags;
 	uint32_t		 connect_ms;
 	uint32_t		 call_ms;

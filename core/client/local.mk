@@ -2,6 +2,8 @@
 # The parts that the library needs are compiled into it once more: their own
 # libraries would bring in what a client has no use for, and link it.
 LIBCHELA_PARTS = core/base/base.h \
+	core/access/device.c core/access/device.h core/access/identity.c \
+	core/access/secret.c core/access/secret.h \
 	core/base/buf.c core/base/buf.h \
 	core/base/clock.c core/base/clock.h \
 	core/base/file.c core/base/file.h \

@@ -139,13 +139,23 @@ struct chela_client_options {
 	void		*arg;		/* for all of them */
 	const char	*tls_fingerprint; /* wss: the only one; "sha256:..." */
 	const char	*known_gateways; /* a file; NULL: the user's own */
+	/*
+	 * A folder with the Ed25519 key of this device, "identity.pem", made
+	 * there with mode 0600 if there is none; NULL: no device identity.
+	 */
+	const char	*identity_dir;
+	const char	*device_token;	/* of an earlier hello, or NULL */
+	const char	*const *commands; /* of a node; end in NULL */
+	const char	*path_env;	/* of a node, or NULL */
+	const char	*device_family;	/* "Linux", or NULL */
 };
 
 /*
  * Makes a client that is not connected yet. *ret_client is given.
  *
  * -EINVAL: the URL, the mode or the fingerprint is not one, or there is a
- * fingerprint and the URL does not say wss. -ENOMEM.
+ * fingerprint and the URL does not say wss. -EPERM, -EBADMSG or another: the
+ * key in identity_dir is open to others, is none, or cannot be read. -ENOMEM.
  */
 CHELA_CLIENT_API int chela_client_new(
     const struct chela_client_options *options,
@@ -176,6 +186,19 @@ CHELA_CLIENT_API enum chela_client_state chela_client_get_state(
 
 /* Returns what the gateway said in its hello, or NULL before READY. */
 CHELA_CLIENT_API struct json_object *chela_client_hello(
+    const struct chela_client *client);
+
+/*
+ * Returns the id of this device, 64 digits, or "" without an identity.
+ */
+CHELA_CLIENT_API const char *chela_client_device_id(
+    const struct chela_client *client);
+
+/*
+ * Returns the token that the gateway gave to this device, or "". It is used by
+ * itself at the next connection; a program keeps it for its next run.
+ */
+CHELA_CLIENT_API const char *chela_client_device_token(
     const struct chela_client *client);
 
 /*

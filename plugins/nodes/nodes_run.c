@@ -199,7 +199,30 @@ plan_fill(const struct run *r, struct chela_plan *ret)
 
 /* --- running --- */
 
-/* What the node gets. The gateway says that it was approved, nobody else. */
+/* The members of a plan that a node made; what binds them was compared. */
+static struct json_object *
+forward_plan(struct json_object *inner)
+{
+	static const char *const passed[] = {
+		"argv", "cwd", "commandText", "commandPreview", "agentId",
+		"sessionKey", "policySnapshot", "mutableFileOperand",
+	};
+	struct json_object	*o = json_object_new_object(), *v;
+	size_t			 i;
+
+	for (i = 0; i < sizeof passed / sizeof passed[0]; i++) {
+		if (json_object_object_get_ex(inner, passed[i], &v))
+			(void)json_object_object_add(o, passed[i],
+			    json_object_get(v));
+	}
+	return (o);
+}
+
+/*
+ * What the node gets. That it was approved is said by the gateway, nobody else, and
+ * only with the plan that the node itself prepared: without one, a node that keeps
+ * a policy of its own has to apply it.
+ */
 static struct json_object *
 forward(struct json_object *plan, struct json_object *params,
     const char *decision)
@@ -227,8 +250,12 @@ forward(struct json_object *plan, struct json_object *params,
 		nodes.host->uuid(id);
 		nodes_add_str(o, "runId", id);
 	}
-	nodes_add(o, "approved", json_object_new_boolean(1));
-	nodes_add_str(o, "approvalDecision", decision);
+	v = member(params, "systemRunPlan");
+	if (v != NULL) {
+		nodes_add(o, "systemRunPlan", forward_plan(v));
+		nodes_add(o, "approved", json_object_new_boolean(1));
+		nodes_add_str(o, "approvalDecision", decision);
+	}
 	return (o);
 }
 

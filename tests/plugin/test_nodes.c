@@ -989,7 +989,7 @@ run_needs_admin_or_an_approval_AB_085(void)
 	CU_ASSERT_STRING_EQUAL(fake_str(p, "command"), "[ \"ls\", \"*\" ]");
 	CU_ASSERT_STRING_EQUAL(fake_str(p, "cwd"), "/tmp");
 	CU_ASSERT_STRING_EQUAL(fake_str(p, "env.LANG"), "C");
-	CU_ASSERT_STRING_EQUAL(fake_str(p, "approved"), "true");
+	CU_ASSERT_PTR_NULL(fake_get(p, "approved"));
 	CU_ASSERT_STRING_NOT_EQUAL(fake_str(p, "runId"), "");
 	CU_ASSERT_PTR_NULL(fake_get(p, "evil"));
 	CU_ASSERT_PTR_NULL(fake_get(p, "approvalSource"));
@@ -997,6 +997,17 @@ run_needs_admin_or_an_approval_AB_085(void)
 	json_object_put(p);
 	CU_ASSERT(answer(n1, "n1", fake_str(e, "id"), "\"ok\":true"));
 	CU_ASSERT(fake_ok(fake_reply(rq)));
+	fake_req_free(rq);
+	/* With the plan that the node prepared the node hears of the approval. */
+	rq = invoke(operator("admin"), "n1", "system.run", "{\"command\":"
+	    "[\"ls\"],\"systemRunPlan\":{\"argv\":[\"ls\"],\"cwd\":null,"
+	    "\"commandText\":\"ls\",\"evil\":1}}");
+	e = fake_wait_event(f, n1, "node.invoke.request", 1);
+	p = json_tokener_parse(fake_str(e, "paramsJSON"));
+	CU_ASSERT_STRING_EQUAL(fake_str(p, "approved"), "true");
+	CU_ASSERT_STRING_EQUAL(fake_str(p, "systemRunPlan.commandText"), "ls");
+	CU_ASSERT_PTR_NULL(fake_get(p, "systemRunPlan.evil"));
+	json_object_put(p);
 	fake_req_free(rq);
 	down();
 }
