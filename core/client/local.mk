@@ -50,6 +50,20 @@ chela_LDADD = core/libchela.la core/libjson.la core/libbase.la \
 	$(EVENT_LIBS) $(JSON_LIBS) $(QRENCODE_LIBS)
 dist_man_MANS += core/client/chela.1
 
+# The node host starts children as plugin process does, with the same code.
+bin_PROGRAMS += chela-node
+chela_node_SOURCES = core/client/chela_node.c core/client/chela_node.h \
+	core/client/chela_node_cmd.c core/client/chela_node_policy.c \
+	core/client/chela_node_run.c \
+	plugins/process/spawn.c plugins/process/spawn.h
+chela_node_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)
+chela_node_CFLAGS = $(AM_CFLAGS) $(CHELA_EXE_CFLAGS) $(EVENT_CFLAGS) \
+	$(GNUTLS_CFLAGS)
+chela_node_LDFLAGS = $(AM_LDFLAGS) $(CHELA_EXE_LDFLAGS)
+chela_node_LDADD = core/libchela.la core/libjson.la core/libbase.la \
+	$(EVENT_LIBS) $(JSON_LIBS) $(GNUTLS_LIBS)
+dist_man_MANS += core/client/chela-node.1
+
 man_MANS = core/client/libchela.3
 EXTRA_DIST += core/client/man.awk
 CLEANFILES += core/client/libchela.3
