@@ -22,6 +22,17 @@
 
 static const struct command commands[] = {
 	{
+		.name = "approvals",
+		.usage = "[pending | show ID | allow-once ID | allow-always ID | "
+		    "deny ID | history | watch]",
+		.summary = "see what waits for an answer, and answer",
+		.help = "The start of an id will do. While watch runs the gateway "
+		    "has somebody to ask.\n-n, --limit lists so many.\n",
+		.options = "n",
+		.scopes = "approvals",
+		.run = cmd_approvals,
+	},
+	{
 		.name = "call",
 		.usage = "[--final] METHOD [JSON]",
 		.summary = "call a method and print its result",
@@ -429,6 +440,7 @@ app_connect(struct app *a, uint32_t client_flags)
 		.password = a->password,
 		.display_name = "chela",
 		.scopes = scopes,
+		.capabilities = a->capabilities,
 		.flags = client_flags | (a->is_tls_system ?
 		    CHELA_CLIENT_TLS_SYSTEM : 0),
 		.tls_fingerprint = a->tls_fingerprint,

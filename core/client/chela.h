@@ -40,6 +40,7 @@ struct app {
 
 	const struct command *command;
 	struct chela_client *client;
+	const char	*const *capabilities;	/* or NULL */
 	/* Where events go while a command waits; NULL: nowhere. */
 	chela_client_event_fn *on_event;
 	void		*event_arg;
@@ -55,6 +56,7 @@ struct command {
 	int		(*run)(struct app *a, int argc, char **argv);
 };
 
+int	 cmd_approvals(struct app *a, int argc, char **argv);
 int	 cmd_call(struct app *a, int argc, char **argv);
 int	 cmd_chat(struct app *a, int argc, char **argv);
 int	 cmd_config(struct app *a, int argc, char **argv);

@@ -35,6 +35,7 @@ dist_chelainclude_DATA += include/chela/client.h
 # exports the installed interface and nothing else.
 bin_PROGRAMS += chela
 chela_SOURCES = core/client/chela.c core/client/chela.h \
+	core/client/chela_approvals.c \
 	core/client/chela_call.c core/client/chela_chat.c \
 	core/client/chela_config.c core/client/chela_devices.c \
 	core/client/chela_methods.c \
