@@ -97,6 +97,17 @@ static const struct command commands[] = {
 		.run = cmd_logs,
 	},
 	{
+		.name = "nodes",
+		.usage = "[list | pending | approve REQUEST | reject REQUEST | "
+		    "describe NODE | invoke NODE COMMAND [JSON] | remove NODE | "
+		    "rename NODE NAME]",
+		.summary = "see machines that lend their commands, and use them",
+		.help = "NODE is its id, the start of it, or its name.\n",
+		.options = "",
+		.scopes = "read write admin pairing",
+		.run = cmd_nodes,
+	},
+	{
 		.name = "sessions",
 		.usage = "[list | show KEY | history KEY | reset KEY | delete KEY]",
 		.summary = "look at conversations, start them anew, delete them",

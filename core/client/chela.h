@@ -66,6 +66,7 @@ int	 cmd_health(struct app *a, int argc, char **argv);
 int	 cmd_logs(struct app *a, int argc, char **argv);
 int	 cmd_methods(struct app *a, int argc, char **argv);
 int	 cmd_pair(struct app *a, int argc, char **argv);
+int	 cmd_nodes(struct app *a, int argc, char **argv);
 int	 cmd_plugins(struct app *a, int argc, char **argv);
 int	 cmd_sessions(struct app *a, int argc, char **argv);
 int	 cmd_setup_code(struct app *a, int argc, char **argv);

@@ -39,7 +39,7 @@ chela_SOURCES = core/client/chela.c core/client/chela.h \
 	core/client/chela_call.c core/client/chela_chat.c \
 	core/client/chela_config.c core/client/chela_devices.c \
 	core/client/chela_methods.c \
-	core/client/chela_out.c \
+	core/client/chela_nodes.c core/client/chela_out.c \
 	core/client/chela_plugins.c core/client/chela_sessions.c \
 	core/client/chela_state.c core/client/url.c core/client/url.h
 chela_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir) \

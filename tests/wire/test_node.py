@@ -94,6 +94,18 @@ def run(op, node, argv, **params):
     return result["payload"]
 
 
+def chela(*args, status=0):
+    """The command; its standard output."""
+    env = {"PATH": os.environ["PATH"], "HOME": folder, "CHELA_TOKEN": gw.token,
+           "CHELA_URL": f"ws://127.0.0.1:{gw.port}"}
+    r = subprocess.run([f"{BUILD}/chela", *args], env=env, text=True,
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       timeout=DEADLINE, check=False)
+    if r.returncode != status:
+        raise AssertionError(f"{args}: {r.returncode}\n{r.stderr}")
+    return r.stdout
+
+
 def ended(group):
     """Waits for the end of all processes of a group."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -141,12 +153,33 @@ with Again() as gw:
 
             @check("approved, it works on the same connection")
             def _():
-                call(op, "node.pair.approve",
-                     {"requestId": pending[0]["requestId"]})
+                asked = json.loads(chela("nodes", "pending", "--json"))
+                equal(asked[0]["requestId"], pending[0]["requestId"])
+                matches(chela("nodes"), r"box +yes +pending-approval")
+                chela("nodes", "approve", asked[0]["requestId"])
                 node.logged("approved; the gateway may ask")
                 got = run(op, who, ["uname", "-s"])
                 equal((got["stdout"], got["exitCode"], got["success"]),
                       ("Linux\n", 0, True))
+
+            @check("chela nodes: by name and by the start of an id")
+            def _():
+                matches(chela("nodes", "list"), r"box +yes +approved +fs\.")
+                got = json.loads(chela("nodes", "invoke", "box", "system.run",
+                                       '{"command":["uname","-s"]}'))
+                equal(got["stdout"], "Linux\n")
+                chela("nodes", "rename", who[:12], "attic")
+                matches(chela("nodes", "describe", "attic"),
+                        r"(?s)connected: *yes.*may do: *fs.listDir system")
+                got = json.loads(chela(
+                    "call", "node.invoke", json.dumps({
+                        "nodeId": who, "command": "system.run",
+                        "params": {"command": ["uname", "-s"]},
+                        "idempotencyKey": "cli"})))
+                equal(got["payload"]["stdout"], "Linux\n")
+                chela("nodes", "describe", "cellar", status=1)
+                chela("nodes", "approve", "no-such", status=1)
+                chela("nodes", "fly", status=64)
 
             @check("AB-082: the argv is what is run, without a shell")
             def _():
