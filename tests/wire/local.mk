@@ -12,7 +12,8 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_tls.py \
 	tests/wire/test_over_tls.py
 TESTS += $(wire_scripts)
-EXTRA_DIST += $(wire_scripts) tests/wire/ws.py tests/wire/gateway.py
+EXTRA_DIST += $(wire_scripts) tests/wire/ws.py tests/wire/gateway.py \
+	tests/threats.md
 TEST_EXTENSIONS = .py .sh
 script_env = CHELA_BUILD='$(abs_builddir)' CHELA_SOURCE='$(abs_srcdir)' \
 	CC='$(CC)' PYTHONDONTWRITEBYTECODE=1

@@ -32,8 +32,8 @@ class Again(Gateway):
 class Node:
     """A chela-node and its log."""
 
-    def __init__(self, gw, folder, token=True, args=()):
-        env = {"PATH": os.environ["PATH"], "HOME": folder, "LANG": "C.UTF-8",
+    def __init__(self, gw, folder, token=True, args=(), path=""):
+        env = {"PATH": path + os.environ["PATH"], "HOME": folder, "LANG": "C.UTF-8",
                "SECRET_OF_MINE": "do-not-show", "LD_DEBUG_OUTPUT": "/x"}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
@@ -309,6 +309,48 @@ with Again() as gw:
                 equal(run(op, who, ["uname", "-s"])["stdout"], "Linux\n")
                 matches(second.log, "system.run\n")
             equal(second.end(), 0)
+
+        @check("AB-081: a list of programs does not speak for wrappers")
+        def _():
+            place = f"{folder}/strict"
+            os.makedirs(f"{place}/node", 0o700)
+            os.mkdir(f"{place}/bin")
+            for name, target in (("id", "true"), ("link", "env")):
+                os.symlink(shutil.which(target), f"{place}/bin/{name}")
+            with open(f"{place}/node/exec-approvals.json", "w",
+                      encoding="utf-8") as f:
+                json.dump({"version": 1, "agents": {"*": {"allowlist": [
+                    {"pattern": p} for p in (
+                        "uname", shutil.which("uname"), shutil.which("env"),
+                        shutil.which("sh"), shutil.which("xargs"),
+                        shutil.which("id"), f"{place}/bin/link")]}}}, f)
+            strict = Node(gw, place, args=["--exec", "allowlist"],
+                          path=f"{place}/bin:.:")
+            strict.logged("waits for approval")
+            try:
+                with Native(gw) as op:
+                    op.hello()
+                    asked = call(op, "node.pair.list")["pending"][0]
+                    it = asked["nodeId"]
+                    call(op, "node.pair.approve",
+                         {"requestId": asked["requestId"]})
+                    equal(run(op, it, ["uname", "-s"])["stdout"], "Linux\n")
+                    # The third is a look-alike that comes first in PATH.
+                    for argv in (["env", "uname"], ["sh", "-c", "uname"],
+                                 ["id"], ["xargs", "uname"], ["link", "uname"],
+                                 ["ls"], [shutil.which("env"), "-S", "uname"]):
+                        ok, _, e = invoke(op, it, "system.run",
+                                          {"command": argv})
+                        equal((argv, ok), (argv, False))
+                        equal(e["details"]["nodeError"]["code"],
+                              "SYSTEM_RUN_DENIED")
+                    # People said yes to this very plan.
+                    got = run(op, it, ["env", "uname", "-s"], systemRunPlan={
+                        "argv": ["env", "uname", "-s"]})
+                    equal(got["stdout"], "Linux\n")
+                    call(op, "node.pair.remove", {"nodeId": it})
+            finally:
+                strict.end()
 
         @check("removed, it is out at once and its token is worth nothing")
         def _():
