@@ -15,7 +15,7 @@ const model = await new ModelServer().start();
 const gw = await new Gateway({ config: model.config() }).start();
 const op = await operator(gw, {
 	scopes: ["operator.admin", "operator.read", "operator.write",
-		"operator.approvals", "operator.pairing"],
+		"operator.approvals", "operator.pairing", "operator.questions"],
 	caps: ["tool-events"],
 });
 const called = new Set();
@@ -445,6 +445,109 @@ await refuses("audit.activity.list", { kind: "agent_run", channel: "c" },
 await answers("audit.run.inspect", { runId: "nowhere" }, (r) =>
 	assert.deepEqual([r.run.status, r.identity.reasonCode],
 		["unknown", "run_not_found"]));
+
+/* --- approvals, exec-approvals, question */
+
+const isList = (n) => (r) => assert.equal(Array.isArray(r) && r.length, n);
+for (const m of ["exec.approval.list", "plugin.approval.list",
+	"openclaw.approval.list"])
+	await answers(m, {}, isList(0));
+await answers("exec.approval.request", { command: "uname" }, (r) =>
+	assert.equal(r.decision, null), "that nobody can answer");
+const reviewer = await operator(gw, { scopes: ["operator.approvals"],
+	caps: ["approvals"] });
+const title = "Send \u202eit";
+for (const [kind, params] of [
+	["exec", { commandArgv: ["uname", "-a"], cwd: "/srv", agentId: "main" }],
+	["plugin", { title, description: "To all", severity: "critical",
+		scope: { kind: "payment", amount: "1", currency: "EUR", target: "x" } }],
+]) {
+	called.add(`${kind}.approval.request`);
+	const asked = op.frame(`${kind}.approval.request`,
+		{ ...params, twoPhase: true }, { all: true });
+	const e = await reviewer.event(`${kind}.approval.requested`,
+		(p) => !p.request.title || p.request.title === "Send it");
+	const { id } = e.payload;
+	await answers(`${kind}.approval.list`, {}, isList(1), "with one");
+	await answers("approval.get", { id }, (r) =>
+		assert.equal(r.approval.presentation.kind, kind), `pending ${kind}`);
+	if (kind === "exec")
+		await answers("exec.approval.get", { id }, (r) =>
+			assert.equal(r.commandText, "uname -a"));
+	await refuses(`${kind}.approval.resolve`, { id, decision: "maybe" },
+		"INVALID_REQUEST", /^invalid decision$/);
+	called.add(`${kind}.approval.resolve`);
+	await check(`${kind}.approval.resolve: answer`, async () =>
+		assert.deepEqual(await reviewer.call(`${kind}.approval.resolve`,
+			{ id, decision: "allow-once" }), { ok: true }));
+	await check(`${kind}.approval.request: both answers`, async () => {
+		const [first, last] = await asked;
+		assert.equal(first.payload.status, "accepted");
+		assert.equal(first.payload.deliveryRoute, "approval-client");
+		assert.equal(last.payload.decision, "allow-once");
+		await op.event(`${kind}.approval.resolved`, (p) => p.id === id);
+	});
+	await answers(`${kind}.approval.waitDecision`, { id }, (r) =>
+		assert.equal(r.terminalReason, "user"));
+	await answers("approval.get", { id }, (r) =>
+		assert.equal(r.approval.status, "allowed"), `ended ${kind}`);
+	await answers("approval.resolve", { id, kind, decision: "deny" }, (r) =>
+		assert.deepEqual([r.applied, r.approval.decision],
+			[false, "allow-once"]), `late ${kind}`);
+}
+{
+	const asked = op.frame("plugin.approval.request", { title: "a",
+		description: "b", allowedDecisions: ["allow-once"] });
+	const e = await reviewer.event("plugin.approval.requested",
+		(p) => p.request.title === "a");
+	await answers("approval.resolve", { id: e.payload.id, kind: "exec",
+		decision: "allow-once" }, (r) => assert.deepEqual([r.applied,
+		r.approval.reason], [true, "malformed-verdict"]), "malformed");
+	await asked;
+}
+await answers("approval.history", { limit: 2 }, (r) => {
+	assert.equal(r.items.length, 2);
+	assert.equal(typeof r.nextCursor, "string");
+});
+await answers("approval.history", {}, isArray("items"), "all");
+await refuses("approval.history", { cursor: "x" }, "INVALID_REQUEST",
+	/^invalid approval\.history cursor$/);
+await refuses("approval.get", { id: "none" }, "INVALID_REQUEST",
+	/^approval not found$/);
+const policy = await answers("exec.approvals.get", {}, (r) =>
+	assert.equal(r.resolvedDefaults.security, "deny"));
+await answers("exec.approvals.set", { file: { ...policy.file, defaults:
+	{ security: "allowlist" }, agents: { main: { allowlist:
+	[{ pattern: "/usr/bin/uname" }] } } }, baseHash: policy.hash });
+await refuses("exec.approvals.set", { file: { version: 1 } },
+	"INVALID_REQUEST", /base hash required/);
+await refuses("exec.approvals.node.get", { nodeId: "none" }, "INVALID_REQUEST",
+	/nodeId/);
+await refuses("exec.approvals.node.set", { nodeId: "none",
+	file: { version: 1 } }, "INVALID_REQUEST", /nodeId/);
+await answers("exec.approval.grants.list", {}, isArray("grants"));
+await answers("exec.approval.grants.revoke", { grantId: "none" }, (r) =>
+	assert.equal(r.outcome, "not-found"));
+const asking = { questions: [{ questionId: "q1", header: "Pick",
+	question: "Which?", options: [{ label: "a" }, { label: "b" }] }],
+	agentId: "main", sessionKey: "agent:main:main" };
+const question = await answers("question.request", asking);
+await op.event("question.requested", (p) => p.id === question.id);
+await answers("question.list", {}, (r) =>
+	assert.equal(r.questions.length, 1));
+await answers("question.waitAnswer", { id: question.id, timeoutMs: 1 }, (r) =>
+	assert.equal(r.status, "pending"), "that does not come");
+await refuses("question.resolve", { id: question.id,
+	answers: { answers: { q1: ["c"] } } }, "INVALID_REQUEST", /q1/);
+await answers("question.resolve", { id: question.id,
+	answers: { answers: { q1: ["b"] } } });
+await check("event question.resolved: official definition", async () =>
+	conforms("event question.resolved", "QuestionResolvedEvent",
+		(await op.event("question.resolved")).payload));
+await answers("question.waitAnswer", { id: question.id }, (r) =>
+	assert.deepEqual(r.answers, { answers: { q1: ["b"] } }));
+await answers("question.get", { id: question.id });
+await reviewer.close();
 
 /* --- what every connection may and may not do */
 

@@ -38,7 +38,12 @@ for (const { method, params: name } of methods) {
 	const def = schema.definitions[name];
 	const valid = validator(name);
 	const refusedHere = refusedMembers(method);
-	const variants = (def.anyOf ?? def.oneOf ?? [def]).map((v) => ({ ...v,
+	// A choice may be of required members alone: the rest is the definition's.
+	const choices = (def.anyOf ?? def.oneOf ?? [def]).map((v) =>
+		v.properties || !def.properties ? v : { ...def, anyOf: undefined,
+			oneOf: undefined,
+			required: [...(def.required ?? []), ...(v.required ?? [])] });
+	const variants = choices.map((v) => ({ ...v,
 		properties: Object.fromEntries(Object.entries(v.properties ?? {})
 			.filter(([k]) => !refusedHere.includes(k))) }));
 	op = clients[1];
