@@ -25,6 +25,8 @@ daemon_load_limits(const struct conf *conf, struct net_limits *lim)
 	    "gateway.limits.maxPreauthPerAddress", lim->unauth_per_source);
 	lim->unauth_total = (uint32_t)limit(conf, "gateway.limits.maxPreauth",
 	    lim->unauth_total);
+	lim->handshakes_max = (uint32_t)limit(conf,
+	    "gateway.limits.maxTlsHandshakes", lim->handshakes_max);
 	lim->handshake_us = MS_US(limit(conf,
 	    "gateway.limits.handshakeTimeoutMs", lim->handshake_us / 1000));
 	lim->ping_us = MS_US(limit(conf, "gateway.limits.pingIntervalMs",

@@ -473,6 +473,34 @@ def cpu_us(pid):
         return int(f.read().split()[0]) // 1000
 
 
+@check("maxTlsHandshakes: one more is refused, and none when one has ended")
+def _():
+    with Gateway(config={"gateway": {"tls": {"enabled": True}, "limits": {
+            "maxTlsHandshakes": 3}}}) as gw:
+        half = []
+        for _ in range(3):
+            s = raw(gw)
+            s.sendall(hello)
+            equal(s.recv(1), b"\x16")
+            half.append(s)
+        with raw(gw) as s:		# says nothing, so counts for nothing
+            with raw(gw) as one_more:
+                one_more.sendall(hello)
+                equal(read_all(one_more), b"")
+            half.pop().close()
+            end = time.monotonic() + DEADLINE
+            while True:
+                try:
+                    with Openclaw(gw) as c:
+                        c.hello()
+                    break
+                except (OSError, Gone):
+                    if time.monotonic() > end:
+                        raise
+        for s in half:
+            s.close()
+
+
 @check("one step of a handshake a turn: 100 at once make no long turn")
 def _():
     # A turn is compared with what all of them cost: CPU time, so that a busy
