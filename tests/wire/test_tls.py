@@ -519,7 +519,6 @@ def _():
             s.close()
         total = cpu_us(gw.pid) - before
         gw.proc.terminate()
-        gw.ended = True
         took = int(gw.logged(r"longest turn took (\d+) us").group(1))
         gw.proc.wait(DEADLINE)
         print(f"  # the longest turn took {took} us of {total}", flush=True)
