@@ -64,7 +64,9 @@ await check("hello-ok: official definition", () =>
 await check("hello-ok: lists what is callable and not hidden", () => {
 	const hidden = ["connect", "poll", "sessions.get", "sessions.resolve",
 		"sessions.steer", "sessions.usage", "sessions.usage.logs",
-		"sessions.usage.timeseries", "chat.inject"];
+		"sessions.usage.timeseries", "chat.inject",
+		"push.web.vapidPublicKey", "push.web.subscribe",
+		"push.web.unsubscribe", "push.web.test", "push.test"];
 	const listed = new Set(op.hello.features.methods);
 	assert.equal(listed.size, op.hello.features.methods.length, "a name twice");
 	for (const { method } of methods)
@@ -548,6 +550,25 @@ await answers("question.waitAnswer", { id: question.id }, (r) =>
 	assert.deepEqual(r.answers, { answers: { q1: ["b"] } }));
 await answers("question.get", { id: question.id });
 await reviewer.close();
+
+/* --- push; with a device: tests/wire/test_push.mjs */
+
+await answers("push.web.vapidPublicKey", {}, (r) =>
+	assert.equal(Buffer.from(r.vapidPublicKey, "base64url").length, 65));
+const endpoint = "https://push.example/1";
+await refuses("push.web.subscribe", { endpoint, keys: { p256dh: "AA", auth: "AA" } },
+	"INVALID_REQUEST", /^paired browser device identity required$/);
+await refuses("push.web.unsubscribe", { endpoint }, "FORBIDDEN",
+	/^subscription is not bound to this device$/);
+await refuses("push.web.test", {}, "INVALID_REQUEST",
+	/^no web push subscriptions registered$/);
+await refuses("push.web.preferences.get", { endpoint }, "FORBIDDEN",
+	/^subscription is not bound to this device$/);
+await refuses("push.web.preferences.set", { endpoint, scope: "device",
+	preferences: { enabled: true, label: "" } }, "FORBIDDEN",
+	/^subscription is not bound to this device$/);
+await refuses("push.test", { nodeId: "n1" }, "INVALID_REQUEST",
+	/^node n1 has no APNs registration/);
 
 /* --- what every connection may and may not do */
 

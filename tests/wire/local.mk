@@ -21,7 +21,8 @@ PY_LOG_COMPILER = env $(script_env) $(PYTHON3)
 SH_LOG_COMPILER = env $(script_env) sh
 
 # With Ed25519, which Python's library lacks and Node.js's has.
-device_scripts = tests/wire/test_devices.mjs tests/wire/test_access.mjs
+device_scripts = tests/wire/test_devices.mjs tests/wire/test_access.mjs \
+	tests/wire/test_push.mjs
 EXTRA_DIST += tests/wire/device.mjs $(device_scripts)
 if HAVE_NODE
 TESTS += $(device_scripts)
