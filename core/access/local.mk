@@ -26,4 +26,12 @@ check_PROGRAMS += tests/unit/test_authorize
 TESTS += tests/unit/test_authorize
 tests_unit_test_authorize_SOURCES = tests/unit/test_authorize.c tests/unit/cu.h
 tests_unit_test_authorize_LDADD = core/libaccess.la $(CUNIT_LIBS)
+check_PROGRAMS += tests/unit/test_access tests/unit/test_pairing
+TESTS += tests/unit/test_access tests/unit/test_pairing
+tests_unit_test_access_SOURCES = tests/unit/test_access.c tests/unit/cu.h
+tests_unit_test_access_LDADD = core/libaccess.la $(GNUTLS_LIBS) $(CUNIT_LIBS)
+tests_unit_test_pairing_SOURCES = tests/unit/test_pairing.c \
+	tests/unit/store_help.c tests/unit/store_help.h tests/unit/cu.h
+tests_unit_test_pairing_LDADD = core/libaccess.la core/libstore.la \
+	core/libbase.la $(JSON_LIBS) $(SQLITE_LIBS) $(CUNIT_LIBS)
 endif

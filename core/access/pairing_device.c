@@ -406,6 +406,9 @@ pairing_grant(struct pairing *p, const struct pairing_ask *ask,
 	struct device_about	 about;
 	struct token		*t;
 	uint64_t		 now = clock_wall_ms();
+	/* Scopes are for operators; a node has what its surface has. */
+	uint32_t		 scopes = ask->role == ROLE_NODE ? 0 :
+				    ask->scopes;
 	int			 r;
 
 	*ret = NULL;
@@ -424,7 +427,7 @@ pairing_grant(struct pairing *p, const struct pairing_ask *ask,
 	about_free(&d->about);
 	d->about = about;
 	d->roles |= ask->role;
-	d->scopes |= ask->scopes;
+	d->scopes |= scopes;
 	d->approved_ms = now;
 	(void)snprintf(d->via, sizeof d->via, "%s", via);
 	list_remove(&d->link);
@@ -436,9 +439,9 @@ pairing_grant(struct pairing *p, const struct pairing_ask *ask,
 	 */
 	r = 0;
 	if (t != NULL && t->revoked_ms == 0)
-		t->scopes |= ask->scopes;
+		t->scopes |= scopes;
 	else
-		r = token_make(d, ask->role, ask->scopes, ask->issuer,
+		r = token_make(d, ask->role, scopes, ask->issuer,
 		    t != NULL);
 	if (r == 0)
 		r = device_give(p, d, done, arg);
