@@ -510,14 +510,18 @@ add_word(struct buf *out, const char *s)
 	(void)buf_putc(out, '\'');
 }
 
-/* The plan that people are asked about: what would run, in full. */
+/*
+ * The plan that people are asked about: what would run, in full, and by its whole
+ * path: a program that comes earlier in PATH by then is another one.
+ */
 void
 node_run_prepare(const struct invoke *in)
 {
 	static const char *const texts[] = { "cwd", "agentId", "sessionKey" };
-	struct json_object	*plan, *o;
+	struct json_object	*plan, *o, *list;
 	const char		**argv, *s;
 	struct buf		 text = BUF_INIT;
+	char			 path[PATH_MAX];
 	size_t			 i;
 
 	argv = argv_read(json_get_arr(in->params, "command"));
@@ -526,14 +530,22 @@ node_run_prepare(const struct invoke *in)
 		    "command has to be an argv, an array of strings");
 		return;
 	}
+	if (spawn_find(argv[0], getenv("PATH"), path, sizeof path) < 0) {
+		node_refuse(in->node, in->id, "UNAVAILABLE",
+		    "'%.200s' is no program here", argv[0]);
+		free(argv);
+		return;
+	}
+	argv[0] = path;
+	list = json_object_new_array();
 	for (i = 0; argv[i] != NULL; i++) {
 		if (i > 0)
 			(void)buf_putc(&text, ' ');
 		add_word(&text, argv[i]);
+		(void)json_push(list, json_object_new_string(argv[i]));
 	}
 	plan = json_object_new_object();
-	(void)json_add(plan, "argv", json_object_get(json_get(in->params,
-	    "command")));
+	(void)json_add(plan, "argv", list);
 	for (i = 0; i < ARRAY_LEN(texts); i++) {
 		s = json_get_str(in->params, texts[i]);
 		(void)json_object_object_add(plan, texts[i], s == NULL ? NULL :

@@ -17,6 +17,7 @@ EXTRA_DIST += tests/conformance/package.json \
 	tests/conformance/package-lock.json \
 	tests/conformance/run \
 	tests/conformance/openclaw/test_openclaw.mjs \
+	tests/conformance/openclaw/test_openclaw_node.mjs \
 	tests/conformance/openclaw/test_openclaw_tls.mjs \
 	tests/conformance/openclaw/package.json \
 	tests/conformance/openclaw/package-lock.json
