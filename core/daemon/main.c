@@ -466,6 +466,27 @@ listen_on(struct daemon *d, uint16_t port, uint16_t *ret_port, struct buf *why)
 	return (r);
 }
 
+/* port becomes one that is not tls_port, where there is one. */
+static int
+listen_inherited(struct daemon *d, int n, uint16_t tls_port, uint16_t *port,
+    bool *has_tls_port)
+{
+	uint16_t	 got = 0;
+	int		 i, r = 0;
+
+	for (i = 0; r == 0 && i < n; i++) {
+		r = net_listen_fd(d->net, NOTIFY_FD_FIRST + i, &got);
+		if (r == 0 && got == tls_port)
+			*has_tls_port = true;
+		if (r == 0 && (*port == 0 || got != tls_port))
+			*port = got;
+	}
+	if (r == 0 && tls_port != 0 && !*has_tls_port)
+		log_warn("tls", "no inherited socket has gateway.tls.port (%u): "
+		    "nobody is served by TLS", (unsigned)tls_port);
+	return (r);
+}
+
 static void
 say_listening(const struct daemon *d, bool is_tls, uint16_t port)
 {
@@ -477,13 +498,14 @@ say_listening(const struct daemon *d, bool is_tls, uint16_t port)
 
 /* The lines that say where, and by which certificate it can be known. */
 static void
-say_ready(const struct daemon *d, uint16_t port, uint16_t tls_port)
+say_ready(const struct daemon *d, uint16_t port, uint16_t tls_port,
+    bool has_tls_port)
 {
 	const char	*finger = daemon_tls_finger(d);
 	bool		 is_tls = finger != NULL;
 
 	say_listening(d, is_tls && (tls_port == 0 || tls_port == port), port);
-	if (is_tls && tls_port != 0 && tls_port != port)
+	if (has_tls_port && tls_port != port)
 		say_listening(d, true, tls_port);
 	if (is_tls) {
 		(void)fprintf(stderr, "chelad: fingerprint %s\n", finger);
@@ -520,16 +542,17 @@ start_listening(struct daemon *d)
 	    (uint16_t)conf_get_int(conf_live_get(d->live),
 	    "gateway.tls.port", 0);
 	uint16_t	 port = 0;
-	int		 i, r = 0, n = notify_listen_fds();
+	bool		 has_tls_port = false;
+	int		 r, n = notify_listen_fds();
 
 	if (n > 0) {
-		for (i = 0; r == 0 && i < n; i++)
-			r = net_listen_fd(d->net, NOTIFY_FD_FIRST + i, &port);
+		r = listen_inherited(d, n, tls_port, &port, &has_tls_port);
 	} else {
 		r = listen_on(d, d->opt.port >= 0 ? (uint16_t)d->opt.port :
 		    (uint16_t)conf_get_int(conf_live_get(d->live),
 		    "gateway.port", 18789), &port, &why);
-		if (r == 0 && tls_port > 0 && tls_port != port)
+		has_tls_port = tls_port > 0;
+		if (r == 0 && has_tls_port && tls_port != port)
 			r = listen_on(d, tls_port, &tls_port, &why);
 	}
 	if (r == 0)
@@ -542,7 +565,7 @@ start_listening(struct daemon *d)
 	if (r < 0)
 		return (r);
 	d->port = port;
-	say_ready(d, port, tls_port);
+	say_ready(d, port, tls_port, has_tls_port);
 	return (0);
 }
 

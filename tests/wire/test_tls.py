@@ -658,6 +658,48 @@ def _():
             c.hello()
 
 
+@check("inherited sockets: the one with gateway.tls.port speaks TLS")
+def _():
+    socks = [socket.socket(), socket.socket()]
+    for s in socks:
+        s.bind(("127.0.0.1", 0))
+    plain, secure = (s.getsockname()[1] for s in socks)
+    for s in socks:
+        s.close()
+    with open(f"{tmp}/inherit", "w", encoding="ascii") as f:
+        f.write(f'''#!/usr/bin/env python3
+import os, socket, sys
+for at, port in ((3, {secure}), (4, {plain})):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", port))
+    s.listen(64)
+    if s.fileno() != at:
+        os.dup2(s.fileno(), at)
+    os.set_inheritable(at, True)
+    s.detach()
+os.environ.update(LISTEN_FDS="2", LISTEN_PID=str(os.getpid()))
+os.execv({os.path.realpath(chelad())!r}, sys.argv)
+''')
+    os.chmod(f"{tmp}/inherit", 0o755)
+    old = os.environ.get("CHELAD")
+    os.environ["CHELAD"] = f"{tmp}/inherit"
+    try:
+        with Gateway(config=tls_on(port=secure)) as gw:
+            gw.logged(rf"listening on wss://127\.0\.0\.1:{secure}\n")
+            equal(gw.port, plain)
+            gw.is_tls = False
+            with Openclaw(gw) as c:
+                c.hello()
+            gw.is_tls, gw.port = True, secure
+            with Openclaw(gw) as c:
+                c.hello()
+    finally:
+        os.environ.pop("CHELAD")
+        if old is not None:
+            os.environ["CHELAD"] = old
+
+
 @check("caPath: who shows no certificate of the authority is refused")
 def _():
     with Gateway(config=tls_on(caPath=a[0])) as gw:
