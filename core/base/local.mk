@@ -12,3 +12,8 @@ core_libbase_la_SOURCES = core/base/base.h \
 	core/base/uuid.c core/base/uuid.h
 core_libbase_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 core_libbase_la_LIBADD = $(EVENT_LIBS) -lpthread
+
+check_PROGRAMS += tests/fuzz/fuzz_finger
+tests_fuzz_fuzz_finger_SOURCES = tests/fuzz/fuzz_finger.c tests/fuzz/replay.c
+tests_fuzz_fuzz_finger_LDADD = core/libbase.la
+EXTRA_DIST += tests/fuzz/corpus/finger
