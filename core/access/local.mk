@@ -35,3 +35,10 @@ tests_unit_test_pairing_SOURCES = tests/unit/test_pairing.c \
 tests_unit_test_pairing_LDADD = core/libaccess.la core/libstore.la \
 	core/libbase.la $(JSON_LIBS) $(SQLITE_LIBS) $(CUNIT_LIBS)
 endif
+
+# Instructions counted; it skips without valgrind.
+check_PROGRAMS += tests/unit/secret_count
+tests_unit_secret_count_SOURCES = tests/unit/secret_count.c
+tests_unit_secret_count_LDADD = core/libaccess.la $(GNUTLS_LIBS)
+dist_check_SCRIPTS += tests/unit/secret_count.sh
+TESTS += tests/unit/secret_count.sh
