@@ -434,6 +434,62 @@ await check("AB-039 AB-050 an address and a query grant nothing", async () => {
 		assert.ok(!fs.readFileSync(`${logs}/${f}`).includes(secret));
 });
 
+await check("AB-033 no route lets a foreign page change or read anything",
+	async () => {
+	const gw = await new Gateway().start();
+	for (const route of ["/", "/health", "/ready", "/startup", "/api/x",
+		"/hooks/x", "/v1/models"]) {
+		for (const method of ["POST", "OPTIONS", "PUT", "DELETE"]) {
+			const res = await fetch(`http://127.0.0.1:${gw.port}${route}`, {
+				method, headers: { Origin: "http://evil.example",
+					"Content-Type": "text/plain",
+					"Access-Control-Request-Method": "POST" },
+				...(method === "POST" ? { body: "" } : {}) });
+			await res.text();
+			assert.ok(res.status >= 400, `${method} ${route} ${res.status}`);
+			for (const [name] of res.headers)
+				assert.ok(!name.startsWith("access-control-"), name);
+		}
+	}
+	await gw.stop();
+});
+
+await check("AB-047 a node that calls what is not for it is closed",
+	async () => {
+	const gw = await new Gateway().start();
+	const { c } = await entered(gw, { device: new Device(), role: "node",
+		scopes: [] });
+	for (let i = 0; i < 11; i++)
+		await assert.rejects(c.call("sessions.list"),
+			/unauthorized role: node/);
+	assert.deepEqual(await within(c.closed, "close"),
+		{ code: 1008, reason: "repeated unauthorized calls" });
+	await gw.stop();
+});
+
+await check("AB-063 pairing is told to those who may pair", async () => {
+	const gw = await new Gateway({ config: FAR_CONFIG }).start();
+	const may = [["operator.admin"], ["operator.pairing"]];
+	const not = [["operator.read"], ["operator.write", "operator.approvals"], []];
+	const open = async (sets) => Promise.all(sets.map(
+		async (scopes) => (await operator(gw, scopes)).c));
+	const yes = await open(may), no = await open(not);
+	no.push((await entered(gw, { device: new Device(), role: "node",
+		scopes: [] })).c);
+	const d = new Device();
+	await refused(gw, { device: d, scopes: READ, headers: far() });
+	for (const c of yes)
+		await c.event("device.pair.requested", (p) => p.deviceId === d.id);
+	// An answer comes behind all that was sent before.
+	for (const c of no) {
+		await c.call("health");
+		assert.ok(!c.events.some((e) => e.event.startsWith("device.")));
+		const seqs = c.events.map((e) => e.seq).filter((n) => n !== undefined);
+		assert.deepEqual(seqs, seqs.map((_, i) => seqs[0] + i));
+	}
+	await gw.stop();
+});
+
 await check("AB-046 secrets that are none", async () => {
 	for (const token of ["  ", "undefined", "null", "changeme"])
 		await assert.rejects(new Gateway({ token }).start(),

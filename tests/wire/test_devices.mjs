@@ -17,7 +17,7 @@ async function approved(device, opts = {}) {
 		{ requestId: no.details.requestId });
 }
 
-await check("AB-048 every fault of a proof has its own code", async () => {
+await check("AB-048 AB-049 every fault of a proof has its own code", async () => {
 	const d = new Device(), other = new Device();
 	const fault = async (proof, code, reason, message) => {
 		const r = await refused(gw, { device: d, proof, scopes: READ });
