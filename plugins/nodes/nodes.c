@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <chela/services/audit.h>
+
 struct nodes	 nodes;
 
 const char *
@@ -102,6 +104,29 @@ nodes_no_scope(struct chela_req *req, const char *scope)
 	nodes_add(extra.details, "requiredScopes", list);
 	return (nodes.host->req_fail_with(req, "FORBIDDEN", &extra,
 	    "missing scope: %s", name));
+}
+
+void
+nodes_audit(struct chela_req *req, const char *action, const char *node_id,
+    bool is_done)
+{
+	const struct chela_audit_1	*svc;
+	struct chela_conn		*conn = nodes.host->req_conn(req);
+	struct chela_conn_info		 info = { .struct_size = sizeof info };
+	struct chela_audit_security	 s = {
+		.struct_size = sizeof s,
+		.action = action,
+		.status = is_done ? "succeeded" : "blocked",
+		.detail = node_id,
+	};
+
+	svc = nodes_service_of(CHELA_AUDIT_SERVICE);
+	if (svc == NULL || conn == NULL ||
+	    nodes.host->conn_info(conn, &info) < 0)
+		return;
+	s.actor_type = *info.device_id != '\0' ? "device" : "client";
+	s.actor_id = *info.device_id != '\0' ? info.device_id : info.client_id;
+	(void)svc->security(nodes.ctx, &s);
 }
 
 int

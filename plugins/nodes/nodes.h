@@ -91,6 +91,9 @@ void		 nodes_add_ms(struct json_object *o, const char *key,
 const void	*nodes_service_of(const char *name);
 /* Fails with FORBIDDEN as the core does; scope without prefix. */
 int		 nodes_no_scope(struct chela_req *req, const char *scope);
+/* For the ledger, where there is one: who did what to which node. */
+void		 nodes_audit(struct chela_req *req, const char *action,
+		    const char *node_id, bool is_done);
 /* UNAVAILABLE with details.code, retryable. */
 int		 nodes_changed(struct chela_req *req, const char *message);
 /* As durable or not: -ENOENT and so on to the client, with these words. */

@@ -353,6 +353,8 @@ on_decided(struct chela_ctx *ctx, int r, struct json_object *result, void *arg)
 	}
 	if (n != NULL)
 		node_fit(n);
+	nodes_audit(d->req, is_approved ? "node.approved" : "node.rejected",
+	    d->node_id, true);
 	o = json_object_new_object();
 	nodes_add_str(o, "requestId", d->request_id);
 	if (is_approved) {
@@ -445,6 +447,8 @@ pair_approve(struct chela_ctx *ctx, struct chela_req *req,
 	lacking = lacks_scope(req, needed);
 	json_object_put(needed);
 	if (lacking != NULL) {
+		nodes_audit(req, "node.approved", nodes_str(s.pending,
+		    "nodeId"), false);
 		search_end(&s);
 		return (nodes_no_scope(req, lacking));
 	}
@@ -515,6 +519,7 @@ on_removed(struct chela_ctx *ctx, int r, struct json_object *result, void *arg)
 	if (r < 0) {
 		(void)nodes_failed(d->req, r, "unknown nodeId");
 	} else {
+		nodes_audit(d->req, "node.removed", d->node_id, true);
 		o = json_object_new_object();
 		nodes_add_str(o, "nodeId", d->node_id);
 		(void)nodes.host->req_reply(d->req, o);

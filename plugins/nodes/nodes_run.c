@@ -270,6 +270,7 @@ run_go(struct run *r, const char *decision)
 	/* Time has passed: the node may be another one now. */
 	if (!call_admitted(r->req, r->node_id, "system.run", &n))
 		return (0);
+	nodes_audit(r->req, "node.run", r->node_id, true);
 	o = forward(r->plan, params, decision);
 	/* The time that people took is not the node's. */
 	if (*r->id == '\0')
@@ -280,10 +281,12 @@ run_go(struct run *r, const char *decision)
 }
 
 static void
-fail_approval(struct chela_req *req, const char *code, const char *message)
+fail_approval(struct run *r, const char *code, const char *message)
 {
 	struct chela_error	 extra = { .struct_size = sizeof extra };
+	struct chela_req	*req = r->req;
 
+	nodes_audit(req, "node.run", r->node_id, false);
 	extra.details = json_object_new_object();
 	nodes_add_str(extra.details, "code", code);
 	(void)nodes.host->req_fail_with(req, "FORBIDDEN", &extra,
@@ -346,7 +349,7 @@ run_claim(struct run *r, const struct chela_approvals_1 *svc)
 	k = svc->claim(r->id, conn, &plan, &stored);
 	if (k < 0) {
 		text = claim_says(k, &code);
-		fail_approval(r->req, code, text);
+		fail_approval(r, code, text);
 		return (0);
 	}
 	run_take_plan(r, stored);
@@ -368,12 +371,12 @@ on_decided(struct chela_ctx *ctx, const char *id, uint32_t decision,
 	}
 	svc = nodes_service_of(CHELA_APPROVALS_SERVICE);
 	if (decision != CHELA_ALLOW_ONCE && decision != CHELA_ALLOW_ALWAYS) {
-		fail_approval(r->req, "APPROVAL_DENIED", decision ==
+		fail_approval(r, "APPROVAL_DENIED", decision ==
 		    CHELA_DENY ? "it was answered with no" :
 		    reason != NULL && *reason != '\0' ? reason :
 		    "nobody answered");
 	} else if (svc == NULL) {
-		fail_approval(r->req, "APPROVAL_INVALID",
+		fail_approval(r, "APPROVAL_INVALID",
 		    "approvals went away");
 	} else {
 		(void)snprintf(r->id, sizeof r->id, "%s", id);
@@ -444,7 +447,7 @@ run_decide(struct run *r, struct json_object *params, bool *ret_is_kept)
 	svc = nodes_service_of(CHELA_APPROVALS_SERVICE);
 	if (id != NULL && svc != NULL) {
 		if (strlen(id) > CHELA_APPROVAL_ID_MAX) {
-			fail_approval(r->req, "APPROVAL_NOT_FOUND",
+			fail_approval(r, "APPROVAL_NOT_FOUND",
 			    "unknown or expired approval");
 			return (0);
 		}

@@ -17,6 +17,10 @@ from gateway import BUILD, Gateway, check, equal, finish, matches
 from ws import DEADLINE, Native
 
 
+def url_of(gate):
+    return f"{'wss' if gate.is_tls else 'ws'}://127.0.0.1:{gate.port}"
+
+
 class Again(Gateway):
     """A gateway that can be stopped and started on its port."""
 
@@ -40,7 +44,7 @@ class Node:
                 env[name] = os.environ[name]
         if token:
             env["CHELA_TOKEN"] = gw.token
-        argv = [f"{BUILD}/chela-node", "--url", f"ws://127.0.0.1:{gw.port}",
+        argv = [f"{BUILD}/chela-node", "--url", url_of(gw),
                 "--state-dir", f"{folder}/node", "--name", "box", *args]
         self.proc = subprocess.Popen(
             argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -97,7 +101,7 @@ def run(op, node, argv, **params):
 def chela(*args, status=0):
     """The command; its standard output."""
     env = {"PATH": os.environ["PATH"], "HOME": folder, "CHELA_TOKEN": gw.token,
-           "CHELA_URL": f"ws://127.0.0.1:{gw.port}"}
+           "CHELA_URL": url_of(gw)}
     r = subprocess.run([f"{BUILD}/chela", *args], env=env, text=True,
                        stdin=subprocess.DEVNULL, capture_output=True,
                        timeout=DEADLINE, check=False)
@@ -257,6 +261,57 @@ with Again() as gw:
                         "runId": "made-up"})
                     equal((ok, e["code"]), (False, "FORBIDDEN"))
 
+            @check("AB-080: people approve a plan, and that plan runs, once")
+            def _():
+                with Native(gw) as low, Native(gw) as judge:
+                    low.hello(scopes=["write"], instance="low")
+                    judge.hello(scopes=["approvals"],
+                                capabilities=["exec-approvals"],
+                                instance="judge")
+                    low.send_json(low.request("r1", "node.invoke", {
+                        "nodeId": who, "command": "system.run",
+                        "params": {"command": ["uname", "-s"]},
+                        "idempotencyKey": "r1"}))
+                    asked = judge.event("exec.approval.requested")["data"]
+                    equal(asked["request"]["nodeId"], who)
+                    call(judge, "exec.approval.resolve",
+                         {"id": asked["id"], "decision": "allow-once"})
+                    ok, got, e = low.read_answer(low.answer("r1"))
+                    equal((ok, e), (True, None))
+                    equal(got["payload"]["stdout"], "Linux\n")
+                    # Spent.
+                    ok, _, e = invoke(low, who, "system.run", {
+                        "command": ["uname", "-s"], "approvalId": asked["id"]})
+                    equal((ok, e["code"]), (False, "FORBIDDEN"))
+                    low.send_json(low.request("r2", "node.invoke", {
+                        "nodeId": who, "command": "system.run",
+                        "params": {"command": ["uname", "-r"]},
+                        "idempotencyKey": "r2"}))
+                    asked = judge.event("exec.approval.requested", lambda d:
+                                        d["id"] != asked["id"])["data"]
+                    call(judge, "exec.approval.resolve",
+                         {"id": asked["id"], "decision": "deny"})
+                    ok, _, e = low.read_answer(low.answer("r2"))
+                    equal((ok, e["details"]["code"]),
+                          (False, "APPROVAL_DENIED"))
+
+            @check("exec.approvals.node.get and .set reach the node's file")
+            def _():
+                got = call(op, "exec.approvals.node.get", {"nodeId": who})
+                equal(got["exists"], False)
+                doc = {"version": 1, "defaults": {"security": "deny"}}
+                got = call(op, "exec.approvals.node.set",
+                           {"nodeId": who, "file": doc})
+                ok, _, e = invoke(op, who, "system.run", {"command": ["id"]})
+                equal(e["details"]["nodeError"]["code"], "SYSTEM_RUN_DENIED")
+                ok, _, e = op.call("exec.approvals.node.set",
+                                   {"nodeId": who, "file": doc})
+                equal(ok, False)	# without the hash of what is there
+                call(op, "exec.approvals.node.set", {
+                    "nodeId": who, "file": {"version": 1},
+                    "baseHash": got["hash"]})
+                equal(run(op, who, ["uname", "-s"])["stdout"], "Linux\n")
+
         @check("the gateway goes and comes: the node is back by itself")
         def _():
             gw.restart()
@@ -367,6 +422,21 @@ with Again() as gw:
     finally:
         if node is not None:
             node.end()
+
+if not gw.is_tls:
+    with Gateway({"gateway": {"tls": {"enabled": True}}}) as gw:
+        finger = gw.logged(r"fingerprint (sha256:[0-9a-f]{64})").group(1)
+
+        @check("over TLS: the right certificate, and no other")
+        def _():
+            place = f"{folder}/tls"
+            os.mkdir(place)
+            bad = Node(gw, place, args=["--tls-fingerprint",
+                                        "sha256:" + "0" * 64])
+            equal(bad.proc.wait(DEADLINE), 2)
+            good = Node(gw, place, args=["--tls-fingerprint", finger])
+            good.logged("waits for approval")
+            equal(good.end(), 0)
 
 shutil.rmtree(folder, ignore_errors=True)
 finish()
