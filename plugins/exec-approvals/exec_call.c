@@ -299,7 +299,8 @@ request_plan(struct chela_req *req, struct json_object *params,
 	if (sys == NULL && argv == NULL) {
 		if (command != NULL && get_any(params, "env") == NULL)
 			return (0);
-		(void)ex.host->req_fail(req, ERR_BAD, "command is required");
+		(void)ex.host->req_fail(req, ERR_BAD, "%s is required",
+		    command == NULL ? "command" : "with env commandArgv");
 		return (-EINVAL);
 	}
 	if (sys != NULL && argv != NULL &&

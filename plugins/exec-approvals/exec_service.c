@@ -582,9 +582,16 @@ svc_cancel(const char *id)
 		refuse(b, CHELA_DECISION_NONE, "run-aborted");
 		return (0);
 	case BINDING_ASKED:
-		/* If it is pending its end comes back to on_end(). */
-		if (ex.records->cancel(id) < 0)
-			b->state = BINDING_SPENT;
+		/*
+		 * If it is pending its end comes back to on_end(); an answer
+		 * that is on its way comes too late for who gave up.
+		 */
+		if (ex.records->cancel(id) < 0) {
+			if (b->done != NULL)
+				refuse(b, CHELA_DECISION_NONE, "run-aborted");
+			else
+				b->state = BINDING_SPENT;
+		}
 		return (0);
 	default:
 		b->state = BINDING_SPENT;

@@ -15,6 +15,7 @@
 #define NOW_MS		UINT64_C(1795343041000)
 #define N_OF(a)		(sizeof(a) / sizeof((a)[0]))
 #define BIG		(1024u * 1024u)
+#define RACE_ROUNDS	10000u
 
 static struct fake			*f;
 static struct chela_conn		*asker, *reviewer, *admin;
@@ -720,6 +721,122 @@ one_yes_is_one_run(void)
 	teardown();
 }
 
+static uint32_t	seed;
+
+static uint32_t
+rnd(uint32_t n)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return ((seed >> 8) % n);
+}
+
+static void
+shuffle(unsigned char *a, unsigned n)
+{
+	unsigned	i, j;
+	unsigned char	x;
+
+	for (i = n; i > 1; i--) {
+		j = rnd(i);
+		x = a[i - 1];
+		a[i - 1] = a[j];
+		a[j] = x;
+	}
+}
+
+/*
+ * AB-123, AB-085: two who answer, one who calls it off, the clock and two who want
+ * to run it, in any order, the loop turned in between or not. One outcome, told
+ * once; at most one run, and none unless the first word was yes.
+ */
+static void
+one_run_in_any_race(void)
+{
+	static const char *const argv[] = { "/usr/bin/uname", NULL };
+	static const char *const said[] = { "allow-once", "deny" };
+	struct chela_plan	 p = plan_of(argv);
+	struct fake_req		*a[2];
+	const char		*env = getenv("RACE_SEED");
+	char			 id[CHELA_APPROVAL_ID_MAX + 1], params[256];
+	unsigned char		 order[6];
+	uint32_t		 begun, round, turn, n_runs;
+	unsigned		 i;
+	bool			 is_over, is_yes;
+	int			 r;
+
+	seed = begun = env != NULL ? (uint32_t)strtoul(env, NULL, 10) :
+	    20261125u;
+	setup();
+	write_doc(ASKING, 0600);
+	for (round = 0; round < RACE_ROUNDS; round++) {
+		ask(&p, asker, id);
+		if (fake_wait_event(f, reviewer, "exec.approval.requested",
+		    0) == NULL)
+			break;
+		a[0] = a[1] = NULL;
+		is_over = is_yes = false;
+		n_runs = 0;
+		turn = rnd(64);
+		for (i = 0; i < 6; i++)
+			order[i] = (unsigned char)i;
+		shuffle(order, 6);
+		for (i = 0; i < 6; i++) {
+			switch (order[i]) {
+			case 0:
+			case 1:
+				(void)snprintf(params, sizeof params,
+				    "{\"id\":\"%s\",\"decision\":\"%s\"}", id,
+				    said[order[i]]);
+				a[order[i]] = fake_send(f, order[i] == 0 ?
+				    reviewer : admin, "exec.approval.resolve",
+				    params);
+				is_yes = is_yes || (!is_over && order[i] == 0);
+				is_over = true;
+				break;
+			case 2:
+				(void)svc->cancel(id);
+				is_over = true;
+				break;
+			case 3:
+				fake_advance(f, 5000000);
+				is_over = true;
+				break;
+			default:
+				r = svc->claim(id, order[i] == 4 ? asker : NULL,
+				    &p, NULL);
+				n_runs += r == 0;
+				if (r == 0)
+					CU_ASSERT_TRUE(is_yes);
+			}
+			if ((turn & 1u << i) != 0)
+				fake_settle(f);
+		}
+		CU_ASSERT_EQUAL(fake_wait(f, has_come, NULL), 0);
+		(void)fake_reply(a[0]);
+		(void)fake_reply(a[1]);
+		CU_ASSERT_TRUE(!fake_ok(fake_reply(a[0])) ||
+		    !fake_ok(fake_reply(a[1])));
+		fake_settle(f);
+		CU_ASSERT_EQUAL(got.n, 1);
+		CU_ASSERT_TRUE(n_runs <= 1);
+		if (got.what == CHELA_ALLOW_ONCE)
+			CU_ASSERT_TRUE(is_yes);
+		if (n_runs == 1)
+			CU_ASSERT_EQUAL(got.what, CHELA_ALLOW_ONCE);
+		/* Whatever came of it, it is over now. */
+		CU_ASSERT_NOT_EQUAL(svc->claim(id, NULL, &p, NULL), 0);
+		fake_req_free(a[0]);
+		fake_req_free(a[1]);
+		fake_events_clear(f);
+		if (CU_get_number_of_failures() > 0) {
+			(void)fprintf(stderr, "race: seed %u, round %u\n",
+			    begun, round);
+			break;
+		}
+	}
+	teardown();
+}
+
 static void
 always_makes_a_rule(void)
 {
@@ -1107,6 +1224,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(a_clients_plan_can_be_claimed),
 	CU_CASE(all_of_it_is_shown),
 	CU_CASE(only_the_scope_lets_in),
+	CU_CASE(one_run_in_any_race),
 	CU_END
 };
 CU_MAIN("exec-approvals", cases)
