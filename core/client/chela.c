@@ -137,6 +137,27 @@ static const struct command commands[] = {
 		.run = cmd_plugins,
 	},
 	{
+		.name = "secrets",
+		.usage = "[list | set NAME [HOST...] | delete NAME | reload]",
+		.summary = "keep secrets for the gateway; none is shown again",
+		.help = "set reads the value from standard input, from a "
+		    "terminal without echo.\nHOST is where alone it may be "
+		    "sent.\n",
+		.options = "",
+		.scopes = "admin",
+		.run = cmd_secrets,
+	},
+	{
+		.name = "audit",
+		.usage = "[list [-n COUNT] | verify]",
+		.summary = "see what was done, and that nobody changed the record",
+		.help = "verify exits with 1 and names the first bad row when "
+		    "there is one.\n",
+		.options = "n",
+		.scopes = "read admin",
+		.run = cmd_audit,
+	},
+	{
 		.name = "devices",
 		.usage = "[list | approve ID | reject ID | remove ID | "
 		    "rename ID NAME | rotate ID [ROLE] | revoke ID [ROLE]]",

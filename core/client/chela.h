@@ -56,6 +56,8 @@ struct command {
 	int		(*run)(struct app *a, int argc, char **argv);
 };
 
+int	 cmd_audit(struct app *a, int argc, char **argv);
+int	 cmd_secrets(struct app *a, int argc, char **argv);
 int	 cmd_approvals(struct app *a, int argc, char **argv);
 int	 cmd_call(struct app *a, int argc, char **argv);
 int	 cmd_chat(struct app *a, int argc, char **argv);

@@ -36,6 +36,8 @@ dist_chelainclude_DATA += include/chela/client.h
 bin_PROGRAMS += chela
 chela_SOURCES = core/client/chela.c core/client/chela.h \
 	core/client/chela_approvals.c \
+	core/client/chela_audit.c \
+	core/client/chela_secrets.c \
 	core/client/chela_call.c core/client/chela_chat.c \
 	core/client/chela_config.c core/client/chela_devices.c \
 	core/client/chela_methods.c \
@@ -45,10 +47,10 @@ chela_SOURCES = core/client/chela.c core/client/chela.h \
 chela_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir) \
 	-DCHELA_SCHEMA_DIR='"$(schemadir)"'
 chela_CFLAGS = $(AM_CFLAGS) $(CHELA_EXE_CFLAGS) $(EVENT_CFLAGS) \
-	$(QRENCODE_CFLAGS)
+	$(GNUTLS_CFLAGS) $(QRENCODE_CFLAGS)
 chela_LDFLAGS = $(AM_LDFLAGS) $(CHELA_EXE_LDFLAGS)
 chela_LDADD = core/libchela.la core/libjson.la core/libbase.la \
-	$(EVENT_LIBS) $(JSON_LIBS) $(QRENCODE_LIBS)
+	$(EVENT_LIBS) $(JSON_LIBS) $(GNUTLS_LIBS) $(QRENCODE_LIBS)
 dist_man_MANS += core/client/chela.1
 
 # The node host starts children as plugin process does, with the same code.

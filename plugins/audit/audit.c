@@ -371,6 +371,13 @@ audit_run_inspect(struct chela_ctx *ctx, struct chela_req *req,
 
 /* --- the rows as they are, for who wants to check the chain --- */
 
+/* The ends as they were before the rows are read: what has been added since may be
+ * among the rows, what is said to be there must be. */
+struct raw {
+	struct chela_req	*req;
+	struct link		 anchor, head;
+};
+
 static struct json_object *
 link_show(const struct link *l)
 {
@@ -385,7 +392,8 @@ static void
 raw_page(struct chela_ctx *ctx, int r, const struct chela_row *rows, size_t n,
     void *arg)
 {
-	struct chela_req	*req = arg;
+	struct raw		*raw = arg;
+	struct chela_req	*req = raw->req;
 	struct json_object	*o, *list, *row;
 	size_t			 i;
 
@@ -406,11 +414,12 @@ raw_page(struct chela_ctx *ctx, int r, const struct chela_row *rows, size_t n,
 			json_object_array_add(list, row);
 		}
 		json_object_object_add(o, "rows", list);
-		json_object_object_add(o, "anchor", link_show(ledger_anchor()));
-		json_object_object_add(o, "head", link_show(ledger_head()));
+		json_object_object_add(o, "anchor", link_show(&raw->anchor));
+		json_object_object_add(o, "head", link_show(&raw->head));
 		(void)audit.host->req_reply(req, o);
 	}
 	audit.host->req_unref(req);
+	free(raw);
 }
 
 static int
@@ -418,16 +427,23 @@ audit_ledger_read(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
 	bool		 is_tail = obj_get(params, "after") == NULL;
+	struct raw	*raw = malloc(sizeof *raw);
 	uint64_t	 from;
 	int		 r;
 
+	if (raw == NULL)
+		return (-ENOMEM);
+	*raw = (struct raw){ audit.host->req_ref(req), *ledger_anchor(),
+	    *ledger_head() };
 	from = is_tail ? (uint64_t)obj_int(params, "before", 0) :
 	    (uint64_t)obj_int(params, "after", 0) + 1;
 	r = audit.host->log_read(ctx, LEDGER, from, (uint32_t)obj_int(params,
 	    "limit", LIMIT_DEFAULT), PAGE_BYTES, is_tail ? CHELA_READ_TAIL : 0,
-	    raw_page, audit.host->req_ref(req));
-	if (r < 0)
+	    raw_page, raw);
+	if (r < 0) {
 		audit.host->req_unref(req);
+		free(raw);
+	}
 	return (r);
 }
 

@@ -9,6 +9,7 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_node.py \
 	tests/wire/test_pressure.py \
 	tests/wire/test_library.py \
+	tests/wire/test_vault.py \
 	tests/wire/test_tls.py \
 	tests/wire/test_over_tls.py
 TESTS += $(wire_scripts)
