@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whether the certificate that a gateway shows is believed: the one that was
- * pinned; else the one that is known of this address; else one that the system's
- * authorities vouch for; else, on first use, the one that is there, which is then
- * known. A change of what is known is never accepted by itself.
+ * pinned; else the one that is known of this address; else one that the
+ * system's authorities vouch for; else, on first use, the one that is there,
+ * which is then known. A change of what is known is never accepted by itself.
  */
 #ifndef CLIENT_TRUST_H
 #define CLIENT_TRUST_H

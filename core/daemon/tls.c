@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gateway's certificate: found or made at the start, and read again when its
- * files change. What cannot be used leaves the one in use where it is.
+ * The gateway's certificate: found or made at the start, and read again when
+ * its files change. What cannot be used leaves the one in use where it is.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -35,8 +35,8 @@ struct paths {
 };
 
 /*
- * One for the daemon's life, while TLS is on. The job's members are the worker's
- * from loop_work() to tls_loaded(): is_busy.
+ * One for the daemon's life, while TLS is on. The job's members are the
+ * worker's from loop_work() to tls_loaded(): is_busy.
  */
 struct daemon_tls {
 	struct daemon		*d;

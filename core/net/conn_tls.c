@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection that is encrypted: when it may work on its handshake, and how its
- * bytes come and go.
+ * A connection that is encrypted: when it may work on its handshake, and how
+ * its bytes come and go.
  *
  * A step of a handshake costs as much as a hundred requests, so all connections
  * together get one a turn of the loop (net.steps): a thousand strangers at once
@@ -129,7 +129,7 @@ net_on_step(void *arg)
 /*
  * One read of the socket, as without TLS; all of it is decrypted now, so that
  * nothing waits in the session that no event would tell of. What a paused
- * connection may not hand out yet is held in the clear, and it is not read again.
+ * connection may not hand out yet is held in the clear; it is not read again.
  */
 void
 conn_tls_read(struct conn *c)
@@ -159,8 +159,12 @@ conn_tls_read(struct conn *c)
 			len = 0;
 		}
 	} while (got > 0 && c->state != CONN_DEAD);
-	if (c->state != CONN_DEAD && got != -EAGAIN)
-		conn_kill(c);
+	if (c->state == CONN_DEAD || got == -EAGAIN)
+		return;
+	/* A request and the end may come as one; it is answered all the same. */
+	if (got == 0 && c->out.len > 0)
+		conn_flush(c);
+	conn_kill(c);
 }
 
 /* The next record's bytes: lent where they lie together, else put together. */
@@ -195,7 +199,7 @@ conn_tls_write(struct conn *c)
 	r = tls_push(c->tls);
 	for (i = 0; r == 0 && c->out.len > 0 && i < CONN_RECORDS; i++) {
 		p = conn_tls_gather(c, &len);
-		/* Taken whole even when it blocks: the queue may be cut behind it. */
+		/* Taken whole, blocked or not: the queue may be cut then. */
 		r = tls_send(c->tls, p, len);
 		if (r == 0 || r == -EAGAIN)
 			out_sent(&c->out, len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS of the listeners: a certificate with its key, and sessions on sockets that
- * do not block. Says nothing of when a session may work; conn_tls.c does.
+ * TLS of the listeners: a certificate with its key, and sessions on sockets
+ * that do not block. Says nothing of when a session may work; conn_tls.c does.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H

@@ -346,6 +346,35 @@ with Gateway(config=ON) as gw:
                 except ssl.SSLWantReadError:
                     incoming.write(s.recv(65536))
 
+    @check("a request whose end is in the same packet is answered")
+    def _():
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        o = client_tls().wrap_bio(incoming, outgoing)
+        with raw(gw) as s:
+            while True:
+                try:
+                    o.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    s.sendall(outgoing.read())
+                    incoming.write(s.recv(65536))
+            o.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            try:
+                o.unwrap()
+            except ssl.SSLWantReadError:
+                pass
+            s.sendall(outgoing.read())	# Finished, request, close_notify
+            incoming.write(read_all(s))
+            data = b""
+            try:
+                while True:
+                    data += o.read()
+                    if data.endswith(b"}"):
+                        break
+            except ssl.SSLError as e:
+                raise AssertionError(data) from e
+            matches(data.decode(), '"live"')
+
     @check("who reads late gets all of it, in order (blocked records)")
     def _():
         with Openclaw(gw) as c, Openclaw(gw) as other:
