@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chela-node: lends this machine's commands to a gateway. It has a key of its own,
- * is paired once, comes back by itself, and does nothing until an operator has
- * approved what it offers.
+ * chela-node: lends this machine's commands to a gateway. It has a key of its
+ * own, is paired once, comes back by itself, and does nothing until an operator
+ * has approved what it offers.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -20,7 +20,7 @@
 #define NODE_ARG_BYTES		KIB(256)
 #define NODE_BINS_MAX		64u	/* names in one system.which */
 #define NODE_ENTRIES_MAX	5000u	/* of one folder */
-#define NODE_POLICY_MAX		KIB(256) /* bytes of the file of allowed programs */
+#define NODE_POLICY_MAX		KIB(256) /* bytes of the document */
 #define NODE_NOTICE_MAX		2000u	/* bytes of a notice to the user */
 
 enum node_exec {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The programs that a node lets be run without more questions: a small document in
- * its folder, exec-approvals.json, which an administrator reads and writes through
- * the gateway.
+ * The programs that a node lets be run without more questions: a small document
+ * in its folder, exec-approvals.json, which an administrator reads and writes
+ * through the gateway.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -75,8 +75,8 @@ is_match(const char *pattern, const char *path)
 }
 
 /*
- * Programs that run what their arguments say: to allow one by its path would allow
- * everything, so the list cannot speak for them. Only people can.
+ * Programs that run what their arguments say: to allow one by its path would
+ * allow everything, so the list cannot speak for them. Only people can.
  */
 static bool
 is_wrapper(const char *path)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Children of a node: system.run, and the program that shows a notice. The argv is
- * what was sent, the program what it means in this node's PATH, no shell between.
+ * Children of a node: system.run, and the program that shows a notice. The argv
+ * is what was sent, the program what it means in this node's PATH, no shell
+ * between.
  */
 #include <errno.h>
 #include <limits.h>
@@ -511,8 +512,8 @@ add_word(struct buf *out, const char *s)
 }
 
 /*
- * The plan that people are asked about: what would run, in full, and by its whole
- * path: a program that comes earlier in PATH by then is another one.
+ * The plan that people are asked about: what would run, in full, and by its
+ * whole path: a program that comes earlier in PATH by then is another one.
  */
 void
 node_run_prepare(const struct invoke *in)

@@ -99,8 +99,8 @@ nodes_pending(struct app *a)
 }
 
 /*
- * What a person types for a node: its id, the start of it, or its name. Gives the
- * one id that it means, or NULL after the reason was printed.
+ * What a person types for a node: its id, the start of it, or its name. Gives
+ * the one id that it means, or NULL after the reason was printed.
  */
 static char *
 node_named(struct app *a, const char *word, int *ret_status)

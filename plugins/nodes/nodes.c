@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Group nodes: machines that lend their commands to the gateway. Who a node is and
- * whether it may connect is the core's business (device pairing); what it may offer
- * and what it is asked to do is here.
+ * Group nodes: machines that lend their commands to the gateway. Who a node is
+ * and whether it may connect is the core's business (device pairing); what it
+ * may offer and what it is asked to do is here.
  */
 #include "nodes.h"
 

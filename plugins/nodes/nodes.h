@@ -17,6 +17,7 @@
 #define NODES_NAME_MAX		128	/* bytes of a command or capability */
 #define NODES_PERMISSIONS_MAX	64
 #define NODES_TOOLS_MAX		256	/* published by one */
+#define NODES_CATALOGUES_MAX	((size_t)64 << 20) /* bytes, of all nodes */
 #define NODES_CALLS_MAX		1024	/* open invocations, all nodes */
 #define NODES_CALLS_OF_ONE	64	/* of one node */
 #define NODES_QUEUE_MAX		16	/* what waits for one node */
@@ -35,15 +36,15 @@ struct queued {
 };
 
 /*
- * A machine that is or was connected, or is paired as a node. One for each device
- * id; it lives as long as it is paired or connected. What belongs to the
+ * A machine that is or was connected, or is paired as a node. One for each
+ * device id; it lives as long as it is paired or connected. What belongs to the
  * connection is empty without one.
  */
 struct node {
 	char			*id;
 	struct chela_conn	*conn;		/* NULL: not connected */
-	struct json_object	*claims;	/* lent by the core, with conn */
-	struct json_object	*declared_caps;	/* what its platform may offer */
+	struct json_object	*claims;	/* lent, with conn */
+	struct json_object	*declared_caps;	/* cut to its platform */
 	struct json_object	*declared_commands;
 	struct json_object	*declared_permissions;
 	struct json_object	*caps;		/* effective */
@@ -51,10 +52,11 @@ struct node {
 	struct json_object	*permissions;
 	struct json_object	*tools;		/* as published, or NULL */
 	struct json_object	*skills;
+	size_t			 tools_bytes, skills_bytes;
 	struct json_object	*runner;
 	struct json_object	*stats;
 	uint64_t		 connected_ms;
-	uint64_t		 active_ms;	/* of the person there; 0: unknown */
+	uint64_t		 active_ms;	/* of its user; 0: unknown */
 	uint64_t		 presence_ms;
 	uint64_t		 seen_ms;	/* 0: not since the start */
 	const char		*seen_reason;	/* static */
@@ -70,16 +72,18 @@ struct nodes {
 	const struct chela_access_1	*access;
 	struct node			**all;	/* by id */
 	size_t				 n, cap;
-	/* Answers of nodes that were thrown away: to a call of another node, and
-	 * to one that is over. */
+	/* Answers that were thrown away: to a call of another node, and to one
+	 * that is over. */
 	uint64_t			 n_foreign, n_late;
+	size_t				 catalogue_bytes; /* tools and skills */
 };
 
 extern struct nodes	 nodes;
 extern const struct chela_nodes_1 nodes_service;
 
 /* --- nodes.c: small things --- */
-const char	*nodes_str(struct json_object *o, const char *key); /* or NULL */
+const char	*nodes_str(struct json_object *o, const char *key);
+		    /* or NULL */
 int64_t		 nodes_int(struct json_object *o, const char *key, int64_t no);
 /* Takes v; NULL is dropped. */
 void		 nodes_add(struct json_object *o, const char *key,
@@ -97,7 +101,8 @@ void		 nodes_audit(struct chela_req *req, const char *action,
 /* UNAVAILABLE with details.code, retryable. */
 int		 nodes_changed(struct chela_req *req, const char *message);
 /* As durable or not: -ENOENT and so on to the client, with these words. */
-int		 nodes_failed(struct chela_req *req, int r, const char *unknown);
+int		 nodes_failed(struct chela_req *req, int r,
+		    const char *unknown);
 /* An event to one node. Takes payload. */
 int		 nodes_tell(const struct node *n, const char *event,
 		    struct json_object *payload);
@@ -145,7 +150,7 @@ bool		 set_covers(struct json_object *set, struct json_object *part);
 struct json_object *set_meet(struct json_object *a, struct json_object *b);
 
 /* --- nodes_pair.c --- */
-/* A node came, or what it declares has changed: asks for approval if need be. */
+/* A node came, or declares another thing: asks for approval if need be. */
 void		 pair_check(struct node *n);
 void		 pair_clear(void);
 chela_handler_fn pair_list, pair_approve, pair_reject, pair_remove;
@@ -165,9 +170,9 @@ chela_scope_fn	 call_scope;
 bool		 call_admitted(struct chela_req *req, const char *node_id,
 		    const char *command, struct node **ret_node);
 /*
- * Sends a call that was admitted, and keeps req. request is what node.invoke got,
- * params what goes to the node in its place (may be NULL); spent_ms of its time
- * are over.
+ * Sends a call that was admitted, and keeps req. request is what node.invoke
+ * got, params what goes to the node in its place (may be NULL); spent_ms of its
+ * time are over.
  */
 int		 call_send(struct chela_req *req, struct node *n,
 		    struct json_object *request, struct json_object *params,

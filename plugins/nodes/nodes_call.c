@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Invocations: to one node, answered by that node on that connection, once. What
- * comes from another node or after the end is counted and thrown away.
+ * Invocations: to one node, answered by that node on that connection, once.
+ * What comes from another node or after the end is counted and thrown away.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -233,8 +233,8 @@ call_link(struct call *c)
 }
 
 /*
- * 0, or -ENOTCONN: its connection went. A slow reader's may go by this very event,
- * and the node with it; so the call is known only afterwards.
+ * 0, or -ENOTCONN: its connection went. A slow reader's may go by this very
+ * event, and the node with it; so the call is known only afterwards.
  */
 static int
 call_dispatch(struct call *c, const struct start *s)
@@ -485,7 +485,8 @@ payload_of(struct json_object *params, struct json_object **ret_payload,
 	tok = json_tokener_new_ex(64);
 	parsed = tok == NULL ? NULL : json_tokener_parse_ex(tok, text,
 	    (int)len + 1);
-	if (tok == NULL || json_tokener_get_error(tok) != json_tokener_success ||
+	if (tok == NULL ||
+	    json_tokener_get_error(tok) != json_tokener_success ||
 	    json_tokener_get_parse_end(tok) < len) {
 		json_object_put(parsed);
 		parsed = json_object_new_object();
@@ -520,8 +521,9 @@ call_result(struct chela_ctx *ctx, struct chela_req *req,
 		(void)json_object_object_get_ex(params, "error", &e);
 		code = nodes_str(e, "code");
 		message = nodes_str(e, "message");
-		call_end(c, code != NULL ? code : "UNAVAILABLE", message != NULL ?
-		    message : "node invoke failed", NULL, NULL);
+		call_end(c, code != NULL ? code : "UNAVAILABLE",
+		    message != NULL ? message : "node invoke failed", NULL,
+		    NULL);
 	}
 	return (reply_ok(req, false));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a node tells by itself: node.event and its catalogues. Nothing of it counts
- * before an operator has approved the node.
+ * What a node tells by itself: node.event and its catalogues. Nothing of it
+ * counts before an operator has approved the node.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -207,16 +207,16 @@ exec_text(const struct node *n, const char *event, struct json_object *p,
 	else if (strcmp(event, "exec.finished") == 0)
 		(void)snprintf(end, sizeof end, ", code %lld",
 		    (long long)nodes_int(p, "exitCode", -1));
-	(void)snprintf(ret, size, "Exec %s (node=%.64s%s%s%.200s)%s%.500s%s%.*s",
-	    event + 5, n->id, end, reason != NULL ? ", " : "",
-	    reason != NULL ? reason : "", command != NULL ? ": " : "",
+	(void)snprintf(ret, size,
+	    "Exec %s (node=%.64s%s%s%.200s)%s%.500s%s%.*s", event + 5, n->id,
+	    end, reason != NULL ? ", " : "", reason != NULL ? reason : "", command != NULL ? ": " : "",
 	    command != NULL ? command : "", output != NULL ? "\n" : "",
 	    OUTPUT_SHOWN, output != NULL ? output : "");
 }
 
 /*
- * It goes to a session that exists: a node does not make one by naming it. The text
- * is cut between two characters.
+ * It goes to a session that exists: a node does not make one by naming it. The
+ * text is cut between two characters.
  */
 static struct taken
 take_exec(struct node *n, const char *event, struct json_object *p)
@@ -225,7 +225,8 @@ take_exec(struct node *n, const char *event, struct json_object *p)
 	const struct chela_system_1	*sys;
 	struct chela_session_info	 info = { .struct_size = sizeof info };
 	const char			*key = said(p, "sessionKey");
-	char				 text[OUTPUT_SHOWN + 1024], full[KEY_SIZE];
+	char				 text[OUTPUT_SHOWN + 1024];
+	char				 full[KEY_SIZE];
 	size_t				 len;
 
 	sessions = nodes_service_of(CHELA_SESSIONS_SERVICE);
@@ -284,6 +285,29 @@ event_take(struct chela_ctx *ctx, struct chela_req *req,
 
 /* --- catalogues: each replaces the one before --- */
 
+/* Takes the place of *slot, unless all of all nodes would be too much. */
+static bool
+keep(struct json_object **slot, size_t *bytes, struct json_object *o)
+{
+	size_t	 size = json_bytes(o);
+
+	if (nodes.catalogue_bytes - *bytes + size > NODES_CATALOGUES_MAX)
+		return (false);
+	nodes.catalogue_bytes += size;
+	nodes.catalogue_bytes -= *bytes;
+	*bytes = size;
+	json_object_put(*slot);
+	*slot = json_object_get(o);
+	return (true);
+}
+
+static int
+too_much(struct chela_req *req)
+{
+	return (nodes.host->req_fail(req, "UNAVAILABLE",
+	    "the catalogues of all nodes together are too large"));
+}
+
 static int
 reply_catalogue(struct chela_req *req, const struct node *n, const char *key,
     struct json_object *list)
@@ -307,8 +331,8 @@ event_skills(struct chela_ctx *ctx, struct chela_req *req,
 	if (n == NULL)
 		return (0);
 	(void)json_object_object_get_ex(params, "skills", &list);
-	json_object_put(n->skills);
-	n->skills = json_object_get(list);
+	if (!keep(&n->skills, &n->skills_bytes, list))
+		return (too_much(req));
 	return (reply_catalogue(req, n, "skills", list));
 }
 
@@ -335,13 +359,17 @@ event_tools(struct chela_ctx *ctx, struct chela_req *req,
 {
 	struct node		*n = node_approved(req);
 	struct json_object	*list = NULL;
+	bool			 is_kept;
 
 	(void)ctx;
 	if (n == NULL)
 		return (0);
 	(void)json_object_object_get_ex(params, "tools", &list);
-	json_object_put(n->tools);
-	n->tools = tools_fit(n, list);
+	list = tools_fit(n, list);
+	is_kept = keep(&n->tools, &n->tools_bytes, list);
+	json_object_put(list);
+	if (!is_kept)
+		return (too_much(req));
 	return (reply_catalogue(req, n, "tools", n->tools));
 }
 
@@ -363,8 +391,8 @@ event_runner(struct chela_ctx *ctx, struct chela_req *req,
 		n->runner = json_object_get(params);
 		o = json_object_new_object();
 		nodes_add_str(o, "nodeId", n->id);
-		(void)nodes.host->emit(nodes.ctx, "node.runnerInventory.changed",
-		    o, NULL);
+		(void)nodes.host->emit(nodes.ctx,
+		    "node.runnerInventory.changed", o, NULL);
 	}
 	return (reply_catalogue(req, n, NULL, NULL));
 }

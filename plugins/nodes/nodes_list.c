@@ -63,7 +63,7 @@ row_pending(struct json_object *o, struct json_object *approved,
 		    json_object_get(member(pending, parts[i][0])));
 }
 
-/* n NULL: it was not connected since the start; device NULL: it is not paired. */
+/* n NULL: not connected since the start; device NULL: not paired. */
 struct json_object *
 list_row(const char *id, struct node *n, struct json_object *device)
 {
@@ -79,8 +79,9 @@ list_row(const char *id, struct node *n, struct json_object *device)
 	(void)nodes.access->surface_get(id, &approved, &pending);
 	said = approved != NULL ? approved : pending;
 	nodes_add_str(o, "nodeId", id);
-	add_first(o, "displayName", nodes_str(device, "operatorLabel"), is_live ?
-	    info.display_name : NULL, nodes_str(device, "displayName"));
+	add_first(o, "displayName", nodes_str(device, "operatorLabel"),
+	    is_live ? info.display_name : NULL,
+	    nodes_str(device, "displayName"));
 	add_first(o, "platform", is_live ? info.platform : NULL,
 	    nodes_str(device, "platform"), nodes_str(said, "platform"));
 	add_first(o, "version", is_live ? info.version : NULL,

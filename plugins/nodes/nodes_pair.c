@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The second step of pairing: an operator looks at what a node offers and says yes.
- * What waits and what was approved is kept with the device's record.
+ * The second step of pairing: an operator looks at what a node offers and says
+ * yes. What waits and what was approved is kept with the device's record.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -404,7 +404,8 @@ lacks_scope(struct chela_req *req, struct json_object *scopes)
 
 	for (i = 0; scopes != NULL && i < json_object_array_length(scopes);
 	    i++) {
-		s = json_object_get_string(json_object_array_get_idx(scopes, i));
+		s = json_object_get_string(json_object_array_get_idx(scopes,
+		    i));
 		for (k = 0; k < sizeof known / sizeof known[0]; k++) {
 			if (strcmp(s + (strncmp(s, "operator.", 9) == 0 ? 9 :
 			    0), known[k]) == 0 && (conn == NULL ||

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a node of a platform may offer at all, and what an operator needs for it.
- * The configuration adds to it and takes from it: gateway.nodes.commands.allow and
- * .deny.
+ * What a node of a platform may offer at all, and what an operator needs for
+ * it. The configuration adds to it and takes from it:
+ * gateway.nodes.commands.allow and .deny.
  */
 #include <string.h>
 #include <strings.h>
@@ -110,7 +110,8 @@ family_bit(const char *family)
 
 /*
  * "linux", or "macOS 15.1", or "darwin" and "win32" of a program; a family that
- * says another thing makes it unknown, and so does a name that is none of these.
+ * says another thing makes it unknown, and so does a name that is none of
+ * these.
  */
 static uint32_t
 platform_bit(const char *platform, const char *family)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What operators leave for a node that sleeps: at most one of each type, in memory,
- * until the node says that it has seen it or its time is over.
+ * What operators leave for a node that sleeps: at most one of each type, in
+ * memory, until the node says that it has seen it or its time is over.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -92,6 +92,8 @@ node_empty(struct node *n)
 	drop(&n->permissions);
 	drop(&n->tools);
 	drop(&n->skills);
+	nodes.catalogue_bytes -= n->tools_bytes + n->skills_bytes;
+	n->tools_bytes = n->skills_bytes = 0;
 	drop(&n->runner);
 	n->active_ms = n->presence_ms = 0;
 }
@@ -160,7 +162,8 @@ node_fit(struct node *n)
 	if (nodes.access->surface_get(n->id, &approved, &pending) == 0 &&
 	    approved != NULL) {
 		(void)json_object_object_get_ex(approved, "caps", &caps);
-		(void)json_object_object_get_ex(approved, "commands", &commands);
+		(void)json_object_object_get_ex(approved, "commands",
+		    &commands);
 		(void)json_object_object_get_ex(approved, "permissions",
 		    &perms);
 	}
@@ -219,7 +222,7 @@ permissions_read(struct node *n)
 	return (o);
 }
 
-/* What the connection declares, read anew: the configuration may have changed. */
+/* What the connection declares, as the configuration has it now. */
 static void
 node_read(struct node *n)
 {
@@ -245,8 +248,8 @@ node_reread(struct node *n)
 }
 
 /*
- * One live entry for a node: the newest connection. What the one before was asked
- * fails now, and nothing that it says later is heard.
+ * One live entry for a node: the newest connection. What the one before was
+ * asked fails now, and nothing that it says later is heard.
  */
 void
 node_opened(const char *id, struct chela_conn *conn)
@@ -303,7 +306,8 @@ node_of(struct chela_req *req)
 		n = node_find(info.device_id);
 	if (n != NULL && n->conn == conn)
 		return (n);
-	(void)nodes_changed(req, "this connection is not the node's current one");
+	(void)nodes_changed(req,
+	    "this connection is not the node's current one");
 	return (NULL);
 }
 
@@ -318,6 +322,7 @@ node_approved(struct chela_req *req)
 	if (nodes.access->surface_get(n->id, &approved, &pending) == 0 &&
 	    approved != NULL)
 		return (n);
-	(void)nodes_changed(req, "node capability surface is awaiting operator approval");
+	(void)nodes_changed(req,
+	    "node capability surface is awaiting operator approval");
 	return (NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * system.run on a node: never without an administrator's scope or an approval. What
- * goes to the node is built anew from the plan that was approved; members that a
- * caller could use to say "approved" for itself are not passed along.
+ * system.run on a node: never without an administrator's scope or an approval.
+ * What goes to the node is built anew from the plan that was approved; members
+ * that a caller could use to say "approved" for itself are not passed along.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -123,9 +123,9 @@ is_text(struct json_object *v)
 }
 
 /*
- * {command[], cwd?, env?, agentId?, sessionKey?} of the call's own parameters, or
- * of the plan in them; NULL and a sentence when they are not exact, or say two
- * things.
+ * {command[], cwd?, env?, agentId?, sessionKey?} of the call's own parameters,
+ * or of the plan in them; NULL and a sentence when they are not exact, or say
+ * two things.
  */
 static struct json_object *
 plan_read(struct json_object *params, const char **ret_why)
@@ -219,9 +219,9 @@ forward_plan(struct json_object *inner)
 }
 
 /*
- * What the node gets. That it was approved is said by the gateway, nobody else, and
- * only with the plan that the node itself prepared: without one, a node that keeps
- * a policy of its own has to apply it.
+ * What the node gets. That it was approved is said by the gateway, nobody else,
+ * and only with the plan that the node itself prepared: without one, a node
+ * that keeps a policy of its own has to apply it.
  */
 static struct json_object *
 forward(struct json_object *plan, struct json_object *params,

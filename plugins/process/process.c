@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Service process/1: child processes off the loop. What one is and how it starts is
- * in spawn.c; this file turns its pipes and its end into callbacks.
+ * Service process/1: child processes off the loop. What one is and how it
+ * starts is in spawn.c; this file turns its pipes and its end into callbacks.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -31,8 +31,8 @@ struct pipe {
 
 /*
  * Made by start(). A worker starts the child while is_starting, which the lock
- * guards with is_orphan: whoever comes last, the worker or fini(), ends it. From
- * then on it belongs to the loop until its done() has returned.
+ * guards with is_orphan: whoever comes last, the worker or fini(), ends it.
+ * From then on it belongs to the loop until its done() has returned.
  */
 struct chela_process {
 	struct chela_process	*next, **prev;	/* in all */

@@ -49,8 +49,8 @@ pidfd_of(pid_t pid)
 }
 
 /*
- * Signals as a program expects them, a session of its own so that no terminal and
- * no signal of ours reaches it, and no descriptor but three.
+ * Signals as a program expects them, a session of its own so that no terminal
+ * and no signal of ours reaches it, and no descriptor but three.
  */
 static int
 spawn_run(const struct spawn *s, const int std[3], pid_t *ret_pid)
@@ -279,8 +279,8 @@ static const char *const kept[] = {
 };
 
 /*
- * What a caller may say: how things are written, nothing that decides what is run
- * or loaded.
+ * What a caller may say: how things are written, nothing that decides what is
+ * run or loaded.
  */
 static const char *const settable[] = {
 	"LANG", "LANGUAGE", "TZ", "TERM", "COLUMNS", "LINES", "NO_COLOR",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Plugin nodes: pairing of surfaces, invocations, queues (AB-066, AB-080, AB-085,
- * AB-131). */
+/*
+ * Plugin nodes: pairing of surfaces, invocations, queues (AB-066, AB-080,
+ * AB-085, AB-131).
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,7 @@
 #include "tests/plugin/fakehost.h"
 #include "tests/unit/cu.h"
 
-#define DEVICES_MAX	8
+#define DEVICES_MAX	24
 
 /* --- the core's side: devices, as far as the plugin can tell --- */
 
@@ -55,7 +57,8 @@ device_row(const struct device *d)
 	json_object_object_add(o, "deviceId", json_object_new_string(d->id));
 	json_object_array_add(roles, json_object_new_string("node"));
 	if (d->is_operator_too)
-		json_object_array_add(roles, json_object_new_string("operator"));
+		json_object_array_add(roles,
+		    json_object_new_string("operator"));
 	json_object_object_add(o, "roles", roles);
 	json_object_object_add(o, "platform", json_object_new_string("linux"));
 	if (*d->label != '\0')
@@ -980,7 +983,7 @@ run_needs_admin_or_an_approval_AB_085(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(fake_message(fake_reply(rq)), "admin"));
 	fake_req_free(rq);
 	CU_ASSERT_EQUAL(fake_count(f, n1, "node.invoke.request"), 0);
-	/* An administrator's call is built anew: no member of its own making. */
+	/* An administrator's call is built anew, of known members. */
 	rq = invoke(operator("admin"), "n1", "system.run", "{\"command\":"
 	    "[\"ls\",\"*\"],\"cwd\":\"/tmp\",\"env\":{\"LANG\":\"C\"},"
 	    "\"approvalSource\":\"x\",\"evil\":1,\"rawCommand\":\"rm\"}");
@@ -998,7 +1001,7 @@ run_needs_admin_or_an_approval_AB_085(void)
 	CU_ASSERT(answer(n1, "n1", fake_str(e, "id"), "\"ok\":true"));
 	CU_ASSERT(fake_ok(fake_reply(rq)));
 	fake_req_free(rq);
-	/* With the plan that the node prepared the node hears of the approval. */
+	/* With the plan that it prepared the node hears of the approval. */
 	rq = invoke(operator("admin"), "n1", "system.run", "{\"command\":"
 	    "[\"ls\"],\"systemRunPlan\":{\"argv\":[\"ls\"],\"cwd\":null,"
 	    "\"commandText\":\"ls\",\"evil\":1}}");
@@ -1372,6 +1375,50 @@ catalogues_and_events(void)
 	down();
 }
 
+/* 64 skills of 64 KiB are 4 MiB: sixteen such nodes would be the limit. */
+static void
+catalogues_are_bounded(void)
+{
+	struct chela_conn	*n1;
+	struct json_object	*r;
+	char			*text, id[16];
+	size_t			 i, len = 0, size = 5u << 20, n_ok = 0;
+	unsigned		 k;
+
+	up();
+	text = malloc(size);
+	CU_ASSERT_FATAL(text != NULL);
+	len += (size_t)snprintf(text, size, "{\"skills\":[");
+	for (i = 0; i < 64; i++) {
+		len += (size_t)snprintf(text + len, size - len, "%s{\"name\":"
+		    "\"s%zu\",\"description\":\"d\",\"content\":\"",
+		    i > 0 ? "," : "", i);
+		memset(text + len, 'x', 65536);
+		len += 65536;
+		len += (size_t)snprintf(text + len, size - len, "\"}");
+	}
+	(void)snprintf(text + len, size - len, "]}");
+	for (k = 0; k < 17; k++) {
+		(void)snprintf(id, sizeof id, "n%u", k);
+		n1 = node_up(id, "[]");
+		approve(id);
+		/* Twice: the second takes the place of the first. */
+		for (i = 0; i < 2; i++) {
+			r = fake_call(f, n1, "node.skills.update", text);
+			n_ok += fake_ok(r);
+			json_object_put(r);
+		}
+	}
+	CU_ASSERT(n_ok == 2 * 15);
+	/* One that goes makes room. */
+	node_down("n0");
+	r = fake_call(f, device_of("n16")->conn, "node.skills.update", text);
+	CU_ASSERT(fake_ok(r));
+	json_object_put(r);
+	free(text);
+	down();
+}
+
 static const struct cu_case cases[] = {
 	CU_CASE(surface_is_withheld_until_approved_AB_066),
 	CU_CASE(approval_needs_the_scopes_of_the_commands_AB_066),
@@ -1392,6 +1439,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(service_streams_and_silence_ends),
 	CU_CASE(calls_of_one_node_are_bounded),
 	CU_CASE(catalogues_and_events),
+	CU_CASE(catalogues_are_bounded),
 	CU_END
 };
 CU_MAIN("nodes", cases)

@@ -120,8 +120,8 @@ argv_is_passed_literally_AB_082(void)
 {
 	struct fake	*f = up();
 	struct run	 r;
-	const char	*argv[] = { "printf", "[%s]", "*", "$HOME", "a b", "'\"",
-	    "x\ny", "-rf", "`id`", "", "$(id)", NULL };
+	const char	*argv[] = { "printf", "[%s]", "*", "$HOME", "a b",
+	    "'\"", "x\ny", "-rf", "`id`", "", "$(id)", NULL };
 	struct chela_process_request rq = { .argv = argv };
 
 	run(f, &r, &rq);
@@ -150,7 +150,7 @@ exit_code_signal_cwd_and_input(void)
 	CU_ASSERT_STRING_EQUAL(r.out, "/usr\nhello");
 	CU_ASSERT_EQUAL(r.err_len, 2);
 	CU_ASSERT_EQUAL(r.pieces, 12);
-	/* Input that nobody reads is no failure; without input there is none. */
+	/* Input that nobody reads is no failure. */
 	rq.input = calloc(1, 1 << 20);
 	rq.input_len = 1 << 20;
 	sh(f, &r, "exit 3", &rq);
@@ -166,8 +166,10 @@ what_cannot_start_is_told(void)
 {
 	struct fake	*f = up();
 	struct run	 r;
-	const char	*none[] = { NULL }, *odd[] = { "no-such-program", NULL };
-	const char	*rel[] = { "./x", NULL }, *file[] = { "/etc/passwd", NULL };
+	const char	*none[] = { NULL };
+	const char	*odd[] = { "no-such-program", NULL };
+	const char	*rel[] = { "./x", NULL };
+	const char	*file[] = { "/etc/passwd", NULL };
 	const char	*sleep[] = { "true", NULL };
 	struct chela_process_request rq = { .argv = none };
 

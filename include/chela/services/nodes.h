@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Service "nodes/1": machines that lend their commands, exported by plugin nodes.
+ * Service "nodes/1": machines that lend their commands, exported by plugin
+ * nodes.
  *
- * What a node offers counts after an operator approved it: the surface of a node is
- * what it declares, cut to what was approved and to what its platform may offer.
+ * What a node offers counts after an operator approved it: the surface of a
+ * node is what it declares, cut to what was approved and to what its platform
+ * may offer.
  */
 #ifndef CHELA_SERVICES_NODES_H
 #define CHELA_SERVICES_NODES_H
@@ -22,7 +24,7 @@ struct chela_node_info {
 	const char		*platform;
 	struct json_object	*caps;		/* effective; lent */
 	struct json_object	*commands;
-	struct json_object	*tools;		/* as it published them, or NULL */
+	struct json_object	*tools;		/* as published, or NULL */
 	struct json_object	*skills;
 };
 
@@ -68,10 +70,11 @@ struct chela_nodes_1 {
 		    void *arg), void *arg);
 	int	(*find)(const char *node_id, struct chela_node_info *ret);
 	/*
-	 * Calls a command of the node's effective surface; the caller has decided
-	 * that it may be called. done comes exactly once and never from within;
-	 * ret_id (37 bytes, or NULL) names the call. -ENOENT: no such node,
-	 * -ENOTCONN, -EPERM: not in its surface, -ENOBUFS: too many calls.
+	 * Calls a command of the node's effective surface; the caller has
+	 * decided that it may be called. done comes exactly once and never from
+	 * within; ret_id (37 bytes, or NULL) names the call. -ENOENT: no such
+	 * node, -ENOTCONN, -EPERM: not in its surface, -ENOBUFS: too many
+	 * calls.
 	 */
 	int	(*invoke)(const struct chela_node_call *call, char *ret_id);
 	/* Tells the node to stop; done does not come. -ENOENT. */

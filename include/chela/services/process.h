@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Service "process/1": child processes off the loop, exported by plugin process.
+ * Service "process/1": child processes off the loop, exported by plugin
+ * process.
  *
- * A child gets exactly the argv that was named and no shell, an environment made
- * from an allow-list, no descriptor but its three, a process group of its own, no
- * core file. What it writes is bounded; when it is told to end, its whole group
- * gets SIGTERM and, after a grace, SIGKILL. No zombie stays.
+ * A child gets exactly the argv that was named and no shell, an environment
+ * made from an allow-list, no descriptor but its three, a process group of its
+ * own, no core file. What it writes is bounded; when it is told to end, its
+ * whole group gets SIGTERM and, after a grace, SIGKILL. No zombie stays.
  */
 #ifndef CHELA_SERVICES_PROCESS_H
 #define CHELA_SERVICES_PROCESS_H
@@ -46,18 +47,18 @@ struct chela_process_request {
 	 */
 	const char *const	*env;
 	const char		*cwd;		/* absolute; NULL: "/" */
-	const void		*input;		/* copied; NULL: nothing to read */
+	const void		*input;		/* copied; or NULL */
 	size_t			 input_len;
 	uint64_t		 timeout_us;	/* 0: none */
 	uint64_t		 grace_us;	/* to SIGKILL; 0: 2 s */
-	uint64_t		 max_output;	/* of both streams; 0: see above */
+	uint64_t		 max_output;	/* both streams; 0: above */
 	uint64_t		 max_memory;	/* address space; 0: no limit */
 };
 
 struct chela_process_result {
 	uint32_t		 struct_size;
 	uint32_t		 flags;		/* CHELA_PROCESS_* of results */
-	int32_t			 exit_code;	/* -1: it did not exit by itself */
+	int32_t			 exit_code;	/* -1: it did not exit */
 	int32_t			 signal;	/* that ended it, else 0 */
 	/* Not 0: it could not be started; -ENOENT, -EACCES, -ENOTDIR, ... */
 	int32_t			 error;
