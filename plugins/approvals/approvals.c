@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Approvals of all kinds: the records, the methods that work on any of them, and the
- * kind "plugin". The kind "exec" is of plugin exec-approvals.
+ * Approvals of all kinds: the records, the methods that work on any of them,
+ * and the kind "plugin". The kind "exec" is of plugin exec-approvals.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The kinds "plugin" and "system-agent": plugin.approval.*, openclaw.approval.list. */
+/*
+ * The kinds "plugin" and "system-agent": plugin.approval.*,
+ * openclaw.approval.list.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The records: in memory, and each in the table under "r/" and its id. Here is the
- * one place where a record changes its state.
+ * The records: in memory, and each in the table under "r/" and its id. Here is
+ * the one place where a record changes its state.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How a record looks from outside: snapshots, rows, events; and who can answer. */
+/*
+ * How a record looks from outside: snapshots, rows, events; and who can answer.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * May this program run? The policy document, the questions of kind "exec", standing
- * permissions of scheduled jobs, and service "approvals/1" for other plugins. The
- * records themselves are plugin approvals'.
+ * May this program run? The policy document, the questions of kind "exec",
+ * standing permissions of scheduled jobs, and service "approvals/1" for other
+ * plugins. The records themselves are plugin approvals'.
  */
 #include <errno.h>
 #include <stdio.h>

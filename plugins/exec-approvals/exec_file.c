@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The policy document exec-approvals.json in the state directory. It is read anew
- * for every judgement, on a worker, one job after the other: a change that is in the
- * file counts from then on, and two writers do not meet.
+ * The policy document exec-approvals.json in the state directory. It is read
+ * anew for every judgement, on a worker, one job after the other: a change that
+ * is in the file counts from then on, and two writers do not meet.
  *
- * A document that is missing, cannot be read, is not understood, or could have been
- * written by others allows nothing; the log says so once.
+ * A document that is missing, cannot be read, is not understood, or could have
+ * been written by others allows nothing; the log says so once.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Standing permissions: "always" for a plan of a scheduled job. It holds for the
- * same argv, cwd, environment, agent and node in later runs of that job alone.
+ * Standing permissions: "always" for a plan of a scheduled job. It holds for
+ * the same argv, cwd, environment, agent and node in later runs of that job
+ * alone.
  */
 #include <errno.h>
 #include <stdio.h>

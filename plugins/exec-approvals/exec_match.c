@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the policy document says of a plan. Runs on a worker: it looks at files, and
- * touches nothing but its arguments.
+ * What the policy document says of a plan. Runs on a worker: it looks at files,
+ * and touches nothing but its arguments.
  *
- * A rule speaks of a program by its resolved path. What runs other programs (shells,
- * env, xargs, interpreters, find -exec) says nothing by its path alone: such a rule
- * must bind the arguments too, or a person is asked.
+ * A rule speaks of a program by its resolved path. What runs other programs
+ * (shells, env, xargs, interpreters, find -exec) says nothing by its path
+ * alone: such a rule must bind the arguments too, or a person is asked.
  */
 #include <ctype.h>
 #include <limits.h>
@@ -128,10 +128,10 @@ subject_of(struct json_object *argv, bool by_nul, char *buf, size_t *ret_len)
 }
 
 /*
- * The whole of the arguments, from the first byte to the last. A pattern that names
- * NUL sees each argument ended by one; "." does not match it, so that what stands for
- * one argument cannot take in a second. Limits end what would take too long, and
- * what has not been shown to match does not.
+ * The whole of the arguments, from the first byte to the last. A pattern that
+ * names NUL sees each argument ended by one; "." does not match it, so that
+ * what stands for one argument cannot take in a second. Limits end what would
+ * take too long, and what has not been shown to match does not.
  */
 bool
 args_match(const char *pattern, size_t len, struct json_object *argv)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Service "approvals/1": a plan, the answer to it, and the one run that the answer is
- * good for. Bindings are in memory: what was allowed before a restart is not after.
+ * Service "approvals/1": a plan, the answer to it, and the one run that the
+ * answer is good for. Bindings are in memory: what was allowed before a restart
+ * is not after.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -115,7 +116,9 @@ is_over(struct binding *b)
 	return (true);
 }
 
-/* Room for one more: what can not be claimed any more goes, the oldest first. */
+/*
+ * Room for one more: what can not be claimed any more goes, the oldest first.
+ */
 static int
 bind_room(void)
 {

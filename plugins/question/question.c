@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions to the person: asked, waited for, answered once. In memory: a restart
- * loses them, and who waits learns it by the connection's end. What a person types
- * as a secret is not taken here: nothing would keep it secret.
+ * Questions to the person: asked, waited for, answered once. In memory: a
+ * restart loses them, and who waits learns it by the connection's end. What a
+ * person types as a secret is not taken here: nothing would keep it secret.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -13,8 +13,8 @@ const char	*json_text(struct json_object *o, const char *name); /* or NULL */
 int		 questions_check(struct json_object *list, char *why,
 		    size_t size);
 /*
- * Are these, {questionId: [text]}, answers to all of them? Gives {answers: {}} with
- * blanks around taken off and labels as they were offered.
+ * Are these, {questionId: [text]}, answers to all of them? Gives {answers: {}}
+ * with blanks around taken off and labels as they were offered.
  */
 int		 answers_check(struct json_object *list, struct json_object *map,
 		    struct json_object **ret_answers, char *why, size_t size);

@@ -115,7 +115,9 @@ questions_check(struct json_object *list, char *why, size_t size)
 	return (0);
 }
 
-/* The label that was offered, or what was typed if that may be; gives, or NULL. */
+/*
+ * The label that was offered, or what was typed if that may be; gives, or NULL.
+ */
 static struct json_object *
 value_of(struct json_object *q, const char *value, size_t len)
 {

@@ -453,8 +453,8 @@ rnd(uint32_t n)
 
 /*
  * Two resolvers and the clock, in any order, with the loop turned in between or
- * not, and now and then a full disk: all see one outcome, it is that of the first,
- * and it stays.
+ * not, and now and then a full disk: all see one outcome, it is that of the
+ * first, and it stays.
  */
 static void
 one_decision_in_any_race(void)

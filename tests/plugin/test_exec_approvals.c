@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Plugin exec-approvals: the policy, the questions, what is approved and what runs. */
+/*
+ * Plugin exec-approvals: the policy, the questions, what is approved and what
+ * runs.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -745,9 +748,9 @@ shuffle(unsigned char *a, unsigned n)
 }
 
 /*
- * AB-123, AB-085: two who answer, one who calls it off, the clock and two who want
- * to run it, in any order, the loop turned in between or not. One outcome, told
- * once; at most one run, and none unless the first word was yes.
+ * AB-123, AB-085: two who answer, one who calls it off, the clock and two who
+ * want to run it, in any order, the loop turned in between or not. One outcome,
+ * told once; at most one run, and none unless the first word was yes.
  */
 static void
 one_run_in_any_race(void)

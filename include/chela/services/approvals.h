@@ -2,13 +2,13 @@
 /*
  * Asking people before something is done.
  *
- * Service "approvals/1", exported by plugin exec-approvals: may this exact program
- * with these exact arguments run? What was approved is what runs: the answer is bound
- * to the SHA-256 of the whole plan and is good for one run.
+ * Service "approvals/1", exported by plugin exec-approvals: may this exact
+ * program with these exact arguments run? What was approved is what runs: the
+ * answer is bound to the SHA-256 of the whole plan and is good for one run.
  *
- * Service "approval.records/1", exported by plugin approvals: the one place where
- * open and answered questions of all kinds are kept. A plugin with a kind of its own
- * registers it and opens records; it does not answer for others.
+ * Service "approval.records/1", exported by plugin approvals: the one place
+ * where open and answered questions of all kinds are kept. A plugin with a kind
+ * of its own registers it and opens records; it does not answer for others.
  */
 #ifndef CHELA_SERVICES_APPROVALS_H
 #define CHELA_SERVICES_APPROVALS_H
@@ -34,8 +34,8 @@
 #define CHELA_POLICY_ALLOW	2u
 
 /*
- * What is to run. Two plans are the same when all members are: argv byte by byte,
- * env as a set of names and values, and NULL is not "".
+ * What is to run. Two plans are the same when all members are: argv byte by
+ * byte, env as a set of names and values, and NULL is not "".
  */
 struct chela_plan {
 	uint32_t		 struct_size;	/* set by the caller */
@@ -49,9 +49,10 @@ struct chela_plan {
 };
 
 /*
- * How a request ended. ALLOW_ONCE and ALLOW_ALWAYS are yes, all else is no, and NONE
- * comes with reason "timeout", "no-route", "run-aborted", "policy" or another. A yes
- * that the policy or its fallback gave without a person has reason "policy". All lent.
+ * How a request ended. ALLOW_ONCE and ALLOW_ALWAYS are yes, all else is no, and
+ * NONE comes with reason "timeout", "no-route", "run-aborted", "policy" or
+ * another. A yes that the policy or its fallback gave without a person has
+ * reason "policy". All lent.
  */
 typedef void chela_approval_done_fn(struct chela_ctx *ctx, const char *id,
     uint32_t decision, const char *reason, void *arg);
