@@ -16,6 +16,16 @@
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define must_use	__attribute__((warn_unused_result))
+/* The build clears all automatic variables; a large one that is written before it is
+ * read, on the way of every request, says so. */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define no_clear	__attribute__((uninitialized))
+#endif
+#endif
+#ifndef no_clear
+#define no_clear
+#endif
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 #define KIB(n)		((size_t)(n) << 10)

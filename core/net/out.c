@@ -9,7 +9,7 @@
 
 #define OUT_CHUNK	4096	/* bytes of a pooled chunk, with its head */
 #define OUT_POOL_MAX	64	/* chunks kept for the next turn */
-#define OUT_COPY_MAX	2048	/* a shared body up to here is copied */
+#define OUT_COPY_MAX	128	/* a shared body up to here is copied */
 
 struct outseg {
 	size_t	 refs;
@@ -78,13 +78,23 @@ chunk_total(const struct out_chunk *c)
 	return (c->len + (c->shared != NULL ? c->shared->len : 0));
 }
 
+/*
+ * is_exact: nothing will be added. A thousand subscribers then cost a thousand times
+ * a head and a tail, and not pages that the heap gives back after every event.
+ */
 static struct out_chunk *
-chunk_new(size_t need)
+chunk_new(size_t need, bool is_exact)
 {
 	struct out_chunk	*c;
 	size_t			 cap = OUT_CHUNK - sizeof *c;
 
-	if (need <= cap && pool != NULL) {
+	if (is_exact) {
+		cap = need;
+		c = malloc(sizeof *c + cap);
+		if (c == NULL)
+			return (NULL);
+		c->cap = cap;
+	} else if (need <= cap && pool != NULL) {
 		c = pool;
 		pool = c->next;
 		pool_len--;
@@ -113,6 +123,16 @@ chunk_free(struct out_chunk *c)
 		free(c);
 }
 
+static void
+out_link(struct out *o, struct out_chunk *c)
+{
+	if (o->tail == NULL)
+		o->head = c;
+	else
+		o->tail->next = c;
+	o->tail = c;
+}
+
 static struct out_chunk *
 out_room(struct out *o, size_t need)
 {
@@ -120,14 +140,9 @@ out_room(struct out *o, size_t need)
 
 	if (c != NULL && c->shared == NULL && c->cap - c->len >= need)
 		return (c);
-	c = chunk_new(need);
-	if (c == NULL)
-		return (NULL);
-	if (o->tail == NULL)
-		o->head = c;
-	else
-		o->tail->next = c;
-	o->tail = c;
+	c = chunk_new(need, false);
+	if (c != NULL)
+		out_link(o, c);
 	return (c);
 }
 
@@ -164,16 +179,11 @@ out_add_shared(struct out *o, const void *head, size_t head_len,
 	bool			 is_copied = body->len <= OUT_COPY_MAX;
 
 	/* A frame with a shared body is a chunk of its own. */
-	if (!is_copied && o->tail != NULL && o->tail->shared == NULL) {
-		c = chunk_new(own);
-		if (c == NULL)
-			return (-ENOMEM);
-		o->tail->next = c;
-		o->tail = c;
-	} else
-		c = out_room(o, own + (is_copied ? body->len : 0));
+	c = is_copied ? out_room(o, own + body->len) : chunk_new(own, true);
 	if (c == NULL)
 		return (-ENOMEM);
+	if (!is_copied)
+		out_link(o, c);
 	chunk_add(c, head, head_len);
 	if (is_copied)
 		chunk_add(c, body->data, body->len);

@@ -16,7 +16,7 @@ CLEANFILES += $(EXTRA_PROGRAMS)
 EXTRA_DIST += tests/bench/README tests/bench/run tests/bench/ir \
 	tests/bench/ws_ajv_server.mjs
 
-bench-programs: all $(EXTRA_PROGRAMS)
+bench-programs: all $(EXTRA_PROGRAMS) tests/bench/say/say.la
 bench: bench-programs
 	npm=; test ! -d npm/node_modules/ws || npm='--npm npm'; \
 	$(PYTHON3) $(srcdir)/tests/bench/run $$npm $(builddir)
@@ -28,3 +28,12 @@ bench-ir: bench-programs
 check_PROGRAMS += tests/bench/bench_scan
 tests_bench_bench_scan_SOURCES = tests/bench/bench_scan.c
 tests_bench_bench_scan_LDADD = core/libjson.la core/libbase.la $(JSON_LIBS)
+
+# A plugin with one method and one event: what the bus itself costs.
+check_LTLIBRARIES += tests/bench/say/say.la
+tests_bench_say_say_la_SOURCES = tests/bench/say/say.c
+tests_bench_say_say_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_bench_say_say_la_CFLAGS = $(PLUGIN_CFLAGS)
+tests_bench_say_say_la_LDFLAGS = $(MODULE_FLAGS) -rpath /nowhere
+tests_bench_say_say_la_LIBADD = $(JSON_LIBS)
+EXTRA_DIST += tests/bench/say/say.json

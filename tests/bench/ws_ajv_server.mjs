@@ -20,24 +20,27 @@ const token = process.env.CHELA_TOKEN;
 const isRequest = definition("RequestFrame");
 const isConnect = definition("ConnectParams");
 const clients = new Set();
-const beacons = new Map();
-const runs = new Map();
+const agents = new Map([["main", { agentId: "main", name: "Assistant",
+	nameSource: "default", avatar: "A" }]]);
 
 const covers = { "operator.admin": () => true,
 	"operator.write": (s) => s === "operator.write" || s === "operator.read",
 	"operator.read": (s) => s === "operator.read" };
 
 const methods = new Map([
+	["agent.identity.get", { scope: "operator.read",
+		valid: definition("AgentIdentityParams"),
+		handle: (p) => agents.get(p.agentId ?? "main") }],
 	["agent.wait", { scope: "operator.write",
 		valid: definition("AgentWaitParams"),
-		handle: (p) => runs.get(p.runId) ?? { runId: p.runId, status: "timeout" } }],
-	["system-event", { scope: "operator.admin",
+		handle: (p) => ({ runId: p.runId, status: "timeout" }) }],
+	["say", { scope: "operator.write",
 		valid: ajv.compile({ type: "object", required: ["text"],
-			properties: { text: { type: "string", minLength: 1 } } }),
+			properties: { text: { type: "string" }, pad: { type: "string" } },
+			additionalProperties: false }),
 		handle: (p) => {
-			beacons.set(p.deviceId ?? p.text, { ...p, ts: Date.now() });
-			broadcast("presence", { presence: [...beacons.values()] });
-			return { ok: true };
+			broadcast("said", p);
+			return null;
 		} }],
 ]);
 
