@@ -341,6 +341,14 @@ hook_close(void *arg, struct peer *p)
 	state_peer_closed(d->state, p);
 }
 
+static void
+hook_refused(void *arg, struct peer *p, const char *reason)
+{
+	struct daemon	*d = arg;
+
+	host_on_refused(d->host, p, reason);
+}
+
 static int
 open_proto(struct daemon *d)
 {
@@ -349,6 +357,7 @@ open_proto(struct daemon *d)
 		.hello = hook_hello,
 		.on_open = hook_open,
 		.on_close = hook_close,
+		.on_refused = hook_refused,
 		.on_http = daemon_on_http,
 		.arg = d,
 	};

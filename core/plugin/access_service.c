@@ -866,6 +866,23 @@ emit_node(struct peer *p, uint32_t what)
 }
 
 void
+access_service_refused(struct peer *p, const char *reason)
+{
+	struct chela_access_event ev = {
+		.struct_size = sizeof ev,
+		.what = CHELA_ACCESS_REFUSED,
+		.device_id = "",
+		.data = json_object_new_object(),
+	};
+
+	/* Nothing of what it said of itself has been proven. */
+	if (ev.data != NULL && json_add_str(ev.data, "reason", reason) == 0 &&
+	    json_add_str(ev.data, "remote", peer_remote(p)) == 0)
+		emit(&ev);
+	json_object_put(ev.data);
+}
+
+void
 access_service_opened(struct peer *p)
 {
 	emit_node(p, CHELA_ACCESS_NODE_OPEN);

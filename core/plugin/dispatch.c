@@ -491,6 +491,13 @@ host_on_open(struct host *h, struct peer *p)
 	access_service_opened(p);
 }
 
+void
+host_on_refused(struct host *h, struct peer *p, const char *reason)
+{
+	(void)h;
+	access_service_refused(p, reason);
+}
+
 static void
 method_slow(struct method *m, uint64_t took)
 {

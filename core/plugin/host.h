@@ -95,6 +95,8 @@ int		 host_hello(void *arg, struct peer *p, char **ret_text,
 		    size_t *ret_len);
 void		 host_on_open(struct host *h, struct peer *p);
 void		 host_on_close(void *arg, struct peer *p);
+void		 host_on_refused(struct host *h, struct peer *p,
+		    const char *reason);
 
 /* A service of the core, "core.x/1". */
 int		 host_export(struct host *h, const char *name,

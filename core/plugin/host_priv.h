@@ -178,6 +178,7 @@ int	 access_service_export(struct host *h);
 void	 access_service_fini(void);
 void	 access_service_opened(struct peer *p);
 void	 access_service_closed(struct peer *p);
+void	 access_service_refused(struct peer *p, const char *reason);
 
 /* core_services.c */
 int	 host_export_core(struct host *h);

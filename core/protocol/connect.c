@@ -112,6 +112,9 @@ connect_no_entry(struct connect *c)
 
 	log_info("connect", "client refused (%s) remote=%s", e->no.reason,
 	    peer_remote(c->p));
+	if (c->p->proto->hooks.on_refused != NULL)
+		c->p->proto->hooks.on_refused(c->p->proto->hooks.arg, c->p,
+		    e->no.reason);
 	(void)buf_putc(&e->details, '\0');
 	if (!e->details.is_failed && e->details.len > 1)
 		err.details = e->details.data;

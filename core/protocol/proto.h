@@ -58,6 +58,8 @@ struct proto_hooks {
 		    size_t *ret_len);
 	void	(*on_open)(void *arg, struct peer *p);	/* after hello */
 	void	(*on_close)(void *arg, struct peer *p);	/* was open */
+	/* A client did not get in; or NULL. reason is one of auth.md's words. */
+	void	(*on_refused)(void *arg, struct peer *p, const char *reason);
 	void	(*on_http)(void *arg, struct conn *c,
 		    const struct http_head *head, struct net_reply *reply);
 	void	*arg;

@@ -502,11 +502,16 @@ static const struct chela_method methods[] = {
 	    .flags = CHELA_METHOD_HIDDEN },
 };
 
+static const struct chela_dep deps[] = {
+	{ .name = "agent", .flags = CHELA_DEP_OPTIONAL },
+};
+
 CHELA_PLUGIN = {
 	CHELA_HEAD("audit"),
 	.version = CHELA_VERSION(0, 1, 0),
 	.summary = "A ledger of what was done, each row tied to the one before.",
 	CHELA_METHODS(methods),
+	CHELA_DEPS(deps),
 	.init = audit_init,
 	.start = audit_start,
 	.stop = audit_stop,

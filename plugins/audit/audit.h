@@ -11,6 +11,7 @@
 
 #include <chela/plugin.h>
 #include <chela/services/access.h>
+#include <chela/services/agent.h>
 #include <chela/services/audit.h>
 #include <chela/services/config.h>
 #include <chela/services/plugins.h>

@@ -54,7 +54,7 @@ on_config(const struct chela_config_change *change, void *arg)
 static void
 on_access(struct chela_ctx *ctx, const struct chela_access_event *ev, void *arg)
 {
-	const char	*decision;
+	const char	*decision, *remote;
 
 	(void)ctx;
 	(void)arg;
@@ -77,9 +77,89 @@ on_access(struct chela_ctx *ctx, const struct chela_access_event *ev, void *arg)
 		note("setup.done", "succeeded", "device", ev->device_id,
 		    obj_str(ev->data, "role"));
 		break;
+	case CHELA_ACCESS_REFUSED:
+		remote = obj_str(ev->data, "remote");
+		note("auth.refused", "blocked", "address", remote != NULL &&
+		    *remote != '\0' ? remote : "local", obj_str(ev->data,
+		    "reason"));
+		break;
 	default:
 		break;
 	}
+}
+
+/* --- runs of agents --- */
+
+static void
+on_run(const struct chela_agent_event *ev, void *arg)
+{
+	struct chela_audit_action	 a = {
+		.struct_size = sizeof a,
+		.agent_id = ev->agent_id,
+		.run_id = ev->run_id,
+		.session_key = ev->session_key,
+		.session_id = ev->session_id,
+	};
+	const char			*why;
+
+	(void)arg;
+	switch (ev->kind) {
+	case CHELA_AGENT_STARTED:
+		a.status = "started";
+		break;
+	case CHELA_AGENT_TOOL:
+		a.is_tool = 1;
+		a.status = "started";
+		a.tool_name = obj_str(ev->data, "name");
+		a.tool_call_id = obj_str(ev->data, "toolCallId");
+		break;
+	case CHELA_AGENT_FINAL:
+		a.status = "succeeded";
+		break;
+	case CHELA_AGENT_ABORTED:
+		a.status = ev->stop_reason != NULL &&
+		    strcmp(ev->stop_reason, "timeout") == 0 ? "timed_out" :
+		    "cancelled";
+		break;
+	case CHELA_AGENT_ERROR:
+		why = ev->error_kind;
+		a.status = why != NULL && strcmp(why, "timeout") == 0 ?
+		    "timed_out" : "failed";
+		break;
+	default:
+		return;
+	}
+	(void)record_action(audit.ctx, &a);
+}
+
+static const struct chela_agent_watcher run_watcher = {
+	.struct_size = sizeof run_watcher,
+	.event = on_run,
+};
+
+/* Again after each change of plugins: a new agent/1 knows nobody. */
+static void
+runs_watch(void)
+{
+	const struct chela_agent_1	*agent;
+
+	agent = audit.host->svc_import(audit.ctx, CHELA_AGENT_SERVICE);
+	if (agent == NULL)
+		return;
+	agent->unwatch(&run_watcher, NULL);
+	if (agent->watch(&run_watcher, NULL) < 0)
+		audit.host->log(audit.ctx, CHELA_LOG_WARNING,
+		    "audit: runs cannot be recorded (too many watchers)");
+}
+
+static void
+runs_unwatch(void)
+{
+	const struct chela_agent_1	*agent;
+
+	agent = audit.host->svc_import(audit.ctx, CHELA_AGENT_SERVICE);
+	if (agent != NULL)
+		agent->unwatch(&run_watcher, NULL);
 }
 
 static int
@@ -120,6 +200,7 @@ look(void)
 	size_t	 i;
 
 	has_looked = true;
+	runs_watch();
 	generation = plugins->generation();
 	for (i = 0; i < n_seen; i++)
 		seen[i].is_here = false;
@@ -163,6 +244,7 @@ watch_open(void)
 			return (-1);
 		(void)audit.host->timer_set(timer, LOOK_US);
 	}
+	runs_watch();
 	note("gateway.started", "succeeded", "system", "gateway", NULL);
 	return (0);
 }
@@ -170,6 +252,7 @@ watch_open(void)
 void
 watch_close(void)
 {
+	runs_unwatch();
 	if (config != NULL)
 		config->unsubscribe(on_config, NULL);
 	if (timer != NULL)

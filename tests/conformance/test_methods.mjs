@@ -438,8 +438,26 @@ await check("AB-100 secrets: a planted value is in no file and no log line", () 
 
 /* --- audit */
 
-await answers("audit.list", { limit: 5 }, isArray("events"));
-await answers("audit.activity.list", {}, isArray("events"));
+await answers("audit.list", { limit: 5 }, (r) => {
+	assert.equal(r.events.length, 5);
+	assert.match(r.nextCursor, /^[1-9][0-9]*$/);
+});
+await answers("audit.list", { runId: run }, (r) =>
+	assert.deepEqual(r.events.map((e) => [e.action, e.status]),
+		[["agent.run.finished", "succeeded"], ["agent.run.started", "started"]]),
+	"of a run");
+await answers("audit.list", { runId: held }, (r) =>
+	assert.deepEqual([r.events[0].status, r.events[0].errorCode],
+		["cancelled", "run_cancelled"]), "of an aborted run");
+await answers("audit.activity.list", { runId: broken }, (r) =>
+	assert.equal(r.events[0].errorCode, "run_failed"));
+await answers("audit.run.inspect", { runId: run }, (r) =>
+	assert.equal(r.run.status, "known"), "known");
+await check("AB-100 audit: nothing of what was said is kept", async () => {
+	const r = await op.call("audit.ledger.read", { limit: 500 });
+	for (const word of ["quick brown", "scripted", gw.token])
+		assert.ok(!JSON.stringify(r).includes(word), word);
+});
 await refuses("audit.list", { cursor: "x" }, "INVALID_REQUEST",
 	/^invalid audit\.list range or cursor/);
 await refuses("audit.activity.list", { kind: "agent_run", channel: "c" },

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <chela/services/agent.h>
 #include <chela/services/audit.h>
 #include <chela/services/config.h>
 
@@ -43,6 +44,33 @@ static const struct chela_config_1 conf_table = {
 	.unsubscribe = conf_unsubscribe,
 };
 
+/* --- the plugin agent, as far as it is asked for --- */
+
+static const struct chela_agent_watcher	*watcher;
+
+static int
+agent_watch(const struct chela_agent_watcher *w, void *arg)
+{
+	(void)arg;
+	CU_ASSERT_PTR_NULL(watcher);
+	watcher = w;
+	return (0);
+}
+
+static void
+agent_unwatch(const struct chela_agent_watcher *w, void *arg)
+{
+	(void)arg;
+	if (watcher == w)
+		watcher = NULL;
+}
+
+static const struct chela_agent_1 agent_table = {
+	.struct_size = sizeof agent_table,
+	.watch = agent_watch,
+	.unwatch = agent_unwatch,
+};
+
 static struct fake *
 up(void)
 {
@@ -53,6 +81,8 @@ up(void)
 	CU_ASSERT_EQUAL_FATAL(fake_conf(f, "{}"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_service(f, "core", CHELA_CONFIG_SERVICE,
 	    &conf_table), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_service(f, "agent", CHELA_AGENT_SERVICE,
+	    &agent_table), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_load(f, "audit"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
 	svc = fake_import(f, CHELA_AUDIT_SERVICE);
@@ -503,7 +533,66 @@ too_many_at_once_are_dropped(void)
 	fake_free(f);
 }
 
+static void
+runs_are_recorded_without_words_AB_100(void)
+{
+	static const struct {
+		uint32_t	 kind;
+		const char	*stop, *error_kind, *status;
+	} t[] = {
+		{ CHELA_AGENT_STARTED, NULL, NULL, "started" },
+		{ CHELA_AGENT_DELTA, NULL, NULL, NULL },
+		{ CHELA_AGENT_TOOL, NULL, NULL, "started" },
+		{ CHELA_AGENT_FINAL, "stop", NULL, "succeeded" },
+		{ CHELA_AGENT_ABORTED, "rpc", NULL, "cancelled" },
+		{ CHELA_AGENT_ABORTED, "timeout", NULL, "timed_out" },
+		{ CHELA_AGENT_ERROR, NULL, "timeout", "timed_out" },
+		{ CHELA_AGENT_ERROR, NULL, "rate_limit", "failed" },
+	};
+	struct fake		*f = up();
+	struct json_object	*r, *data;
+	struct chela_agent_event ev = {
+		.struct_size = sizeof ev,
+		.run_id = "r1",
+		.session_key = "agent:main:main",
+		.session_id = "s",
+		.agent_id = "main",
+		.text = "MARK",
+		.text_len = 4,
+		.error = "MARK said no",
+	};
+	size_t			 i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(watcher);
+	data = json_tokener_parse("{\"phase\":\"start\",\"name\":\"exec\","
+	    "\"toolCallId\":\"c1\",\"args\":{\"x\":\"MARK\"}}");
+	ev.data = data;
+	for (i = 0; i < sizeof t / sizeof t[0]; i++) {
+		ev.kind = t[i].kind;
+		ev.stop_reason = t[i].stop;
+		ev.error_kind = t[i].error_kind;
+		watcher->event(&ev, NULL);
+		fake_settle(f);
+		r = fake_call(f, NULL, "audit.list", "{\"limit\":1}");
+		if (t[i].status != NULL)
+			CU_ASSERT_STRING_EQUAL(fake_str(r,
+			    "result.events.0.status"), t[i].status);
+		if (t[i].kind == CHELA_AGENT_TOOL)
+			CU_ASSERT_STRING_EQUAL(fake_str(r,
+			    "result.events.0.toolName"), "exec");
+		json_object_put(r);
+	}
+	r = ledger(f);
+	CU_ASSERT_EQUAL(count_text(r, "MARK"), 0);
+	CU_ASSERT_EQUAL(count_text(r, "\"runId\":\"r1\""), 7);
+	json_object_put(r);
+	json_object_put(data);
+	fake_free(f);
+	CU_ASSERT_PTR_NULL(watcher);
+}
+
 static const struct cu_case cases[] = {
+	CU_CASE(runs_are_recorded_without_words_AB_100),
 	CU_CASE(newest_first_with_cursors),
 	CU_CASE(filters_are_exact),
 	CU_CASE(bad_questions_are_refused),

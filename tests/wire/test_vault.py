@@ -173,6 +173,16 @@ with Gateway() as gw:
         matches(out, "config.changed")
         assert "model.invalid" not in out
 
+    @check("AB-102 audit: refused clients are counted, not listed one by one")
+    def _():
+        before = chela(gw, "audit", "list")[1].count("auth.refused")
+        for _ in range(5):
+            w = Openclaw(gw).open()
+            w.call("connect", w.connect_params(token="wrong"))
+        out = chela(gw, "audit", "list")[1]
+        equal(out.count("auth.refused"), before + 1)
+        matches(out, r"auth\.refused \S+\s+blocked\s+address 127")
+
     @check("audit verify: a whole ledger is whole")
     def _():
         code, out, _ = chela(gw, "audit", "verify")

@@ -29,6 +29,7 @@ typedef void chela_access_done_fn(struct chela_ctx *ctx, int r,
 #define CHELA_ACCESS_SETUP_DONE	4u	/* {setupId, deviceId, role, ts} */
 #define CHELA_ACCESS_NODE_OPEN	5u	/* a node's connection came: conn */
 #define CHELA_ACCESS_NODE_CLOSE	6u	/* and went: conn, for the last time */
+#define CHELA_ACCESS_REFUSED	7u	/* a client: {reason, remote} */
 
 struct chela_access_event {
 	uint32_t		 struct_size;
