@@ -110,8 +110,8 @@ link_tls_handshake(struct link_tls *t, struct buf *why)
 	else if (e == GNUTLS_E_UNEXPECTED_PACKET ||
 	    e == GNUTLS_E_UNSUPPORTED_VERSION_PACKET ||
 	    e == GNUTLS_E_PREMATURE_TERMINATION)
-		(void)buf_printf(why, "%s does not speak TLS (%s); is it ws://?",
-		    t->url->authority, gnutls_strerror(e));
+		(void)buf_printf(why, "%s does not speak TLS (%s); is it "
+		    "ws://?", t->url->authority, gnutls_strerror(e));
 	else
 		(void)buf_printf(why, "no TLS with %s: %s", t->url->authority,
 		    gnutls_strerror(e));

@@ -60,7 +60,7 @@ known_name(const struct url *url, struct buf *ret)
 	return (ret->is_failed ? -ENOMEM : 0);
 }
 
-/* 0, -ENOENT when the address is not there, -EINVAL for a line that is broken. */
+/* 0, -ENOENT when the address is not there, -EINVAL for a broken line. */
 static int
 known_find(char *text, const char *name, unsigned char ret[FINGER_LEN])
 {

@@ -87,7 +87,8 @@ paths_find(struct paths *p, const struct daemon *d, struct conf *conf)
 	p->key = path_or(conf_get_str(conf, "gateway.tls.keyPath", NULL),
 	    d->state_dir, TLS_KEY_FILE);
 	p->ca = ca == NULL ? NULL : strdup(ca);
-	if (p->cert == NULL || p->key == NULL || (ca != NULL && p->ca == NULL)) {
+	if (p->cert == NULL || p->key == NULL ||
+	    (ca != NULL && p->ca == NULL)) {
 		paths_fini(p);
 		return (-ENOMEM);
 	}
@@ -196,7 +197,7 @@ tls_read_files(void *arg)
 	struct daemon_tls	*t = arg;
 
 	t->job.status = paths_load(&t->job.paths, &t->job.ctx, &t->job.why);
-	/* What would be refused everywhere is not put in place of what works. */
+	/* What all would refuse is not put in place of what works. */
 	if (t->job.status == 0 &&
 	    tls_ctx_validity(t->job.ctx, (int64_t)time(NULL)) != 0) {
 		t->job.ctx = tls_ctx_unref(t->job.ctx);
@@ -215,8 +216,8 @@ tls_loaded(void *arg)
 	if (t->quiet == NULL) {
 		/* Closed meanwhile. */
 	} else if (t->job.status < 0) {
-		log_warn("tls", "the new files are not used: %s; in use stays %s",
-		    sentence(&t->job.why, t->job.status),
+		log_warn("tls", "the new files are not used: %s; in use stays "
+		    "%s", sentence(&t->job.why, t->job.status),
 		    tls_ctx_finger(t->ctx));
 	} else {
 		(void)net_set_tls(t->d->net, t->job.ctx, t->port);

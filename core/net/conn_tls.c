@@ -161,7 +161,7 @@ conn_tls_read(struct conn *c)
 	} while (got > 0 && c->state != CONN_DEAD);
 	if (c->state == CONN_DEAD || got == -EAGAIN)
 		return;
-	/* A request and the end may come as one; it is answered all the same. */
+	/* A request and the end may come as one; it is answered too. */
 	if (got == 0 && c->out.len > 0)
 		conn_flush(c);
 	conn_kill(c);

@@ -44,7 +44,7 @@ struct tls {
 	gnutls_session_t	 session;
 	struct tls_ctx		*ctx;
 	int			 fd;
-	bool			 is_lent;	/* in is where bytes come from */
+	bool			 is_lent;	/* bytes come from in */
 	bool			 is_blocked;	/* a record is not all out */
 	const char		*in;
 	size_t			 in_len;
@@ -149,8 +149,8 @@ tls_ctx_read_leaf(struct tls_ctx *ctx)
 }
 
 /*
- * In two steps, not by gnutls_certificate_set_x509_key_mem2(), which (3.7) loses
- * memory over a file that is broken. Says which file a failure is of.
+ * In two steps, not by gnutls_certificate_set_x509_key_mem2(), which (3.7)
+ * loses memory over a file that is broken. Says which file a failure is of.
  */
 static int
 tls_ctx_set(struct tls_ctx *ctx, const struct tls_files *f,
@@ -237,7 +237,7 @@ tls_ctx_load(const struct tls_files *files, struct tls_ctx **ret,
 	e = gnutls_certificate_allocate_credentials(&ctx->cred);
 	if (e >= 0)
 		e = gnutls_priority_init(&ctx->prio, TLS_PRIORITY, NULL);
-	/* A key of its own: tickets end with the certificate that they are of. */
+	/* A key of its own: tickets end with their certificate. */
 	if (e >= 0)
 		e = gnutls_session_ticket_key_generate(&ctx->ticket_key);
 	r = e < 0 ? tls_say(why, files->cert, e) :
@@ -307,7 +307,7 @@ tls_setup(struct tls *t)
 		    t->ctx->cred);
 	if (e >= 0)
 		e = gnutls_session_ticket_enable_server(s, &t->ctx->ticket_key);
-	/* A peer that offers protocols but not ours gets an alert (RFC 7301). */
+	/* Who offers protocols but not ours gets an alert (RFC 7301). */
 	if (e >= 0)
 		e = gnutls_alpn_set_protocols(s, &http, 1,
 		    GNUTLS_ALPN_MANDATORY);

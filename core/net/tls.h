@@ -23,12 +23,12 @@ struct tls_ctx;
 struct tls_files {
 	const char	*cert;		/* chain, PEM */
 	const char	*key;		/* PEM */
-	const char	*ca;		/* who signs clients' certificates, or NULL */
+	const char	*ca;		/* of clients' certificates, or NULL */
 };
 
 /*
- * Reads and checks the files: the certificate must be of the key. Blocks, and may
- * run on any thread. Gives ret, or why has a sentence.
+ * Reads and checks the files: the certificate must be of the key. Blocks, and
+ * may run on any thread. Gives ret, or why has a sentence.
  */
 int	 tls_ctx_load(const struct tls_files *files, struct tls_ctx **ret,
 	    struct buf *why) must_use;
@@ -56,8 +56,8 @@ int	 tls_handshake(struct tls *t) must_use;
 bool	 tls_wants_write(const struct tls *t);
 bool	 tls_is_resumed(const struct tls *t);
 /*
- * Lends bytes of the socket that the caller has read. tls_recv() is to be called
- * until it says -EAGAIN, which it does when it has used all of them.
+ * Lends bytes of the socket that the caller has read. tls_recv() is to be
+ * called until it says -EAGAIN, which it does when it has used all of them.
  */
 void	 tls_lend(struct tls *t, const char *p, size_t len);
 /* Bytes got, 0 at the peer's end, -EAGAIN, -EPROTO. */

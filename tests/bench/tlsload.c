@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What TLS costs a gateway: connections with handshake and hello, memory of idle
- * ones, requests in batches; each with TLS and, with --plain, without. One
- * connection works at a time: the server's CPU time is what is measured, not how
- * long it takes.
+ * What TLS costs a gateway: connections with handshake and hello, memory of
+ * idle ones, requests in batches; each with TLS and, with --plain, without. One
+ * connection works at a time: the server's CPU time is what is measured, not
+ * how long it takes.
  *
  *	tlsload MODE --port N --pid N --token T [--count N] [--inflight N]
  *	    [--plain] [--resume] [--tls12] [--apart]

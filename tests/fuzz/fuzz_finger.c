@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is taken for a fingerprint has one canonical text, which says the same. */
+/* What is taken for a fingerprint has one canonical text that says the same. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
