@@ -45,6 +45,9 @@ static const struct auth_refusal refusals[] = {
 	{ "INVALID_REQUEST", "AUTH_RATE_LIMITED", "rate_limited",
 	  "unauthorized: too many failed authentication attempts (retry later)",
 	  "wait_then_retry" },
+	{ "INVALID_REQUEST", "AUTH_UNAUTHORIZED", "gateway_auth_required",
+	  "unauthorized: a gateway without a secret serves no public funnel",
+	  REVIEW },
 	{ "NOT_PAIRED", "DEVICE_IDENTITY_REQUIRED", "device_identity_required",
 	  "device identity required", REVIEW },
 	{ "INVALID_REQUEST", "CONTROL_UI_DEVICE_IDENTITY_REQUIRED",
@@ -199,7 +202,8 @@ auth_deviceless(const struct auth_claim *c, const char *problem,
 		return (auth_refuse("device_identity_required", ret_no));
 	if (problem != NULL)
 		return (auth_refuse(auth_has_secret(c) ||
-		    strncmp(problem, "trusted_proxy", 13) == 0 ? problem :
+		    strncmp(problem, "trusted_proxy", 13) == 0 ||
+		    str_is(problem, "gateway_auth_required") ? problem :
 		    "device_identity_required", ret_no));
 	*ret_grant = (struct auth_grant){
 		.scopes = !is_vouched && auth_keeps_scopes(c) ? c->scopes : 0,

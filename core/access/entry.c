@@ -396,6 +396,10 @@ entry_shared(struct entry *e)
 	const char	*problem;
 
 	e->grant.method = auth_mode_name(a->auth.mode);
+	if (a->auth.mode == AUTH_NONE && e->claim.is_funnel) {
+		entry_credentials(e, "gateway_auth_required");
+		return;
+	}
 	if (a->auth.mode != AUTH_TRUSTED_PROXY) {
 		entry_credentials(e, entry_secret(e));
 		return;

@@ -37,6 +37,7 @@ struct entry_claim {
 	const char		*proxy_problem;	/* mode trusted-proxy: why not */
 	const char		*scopes_cap;	/* x-openclaw-scopes */
 	const char		*tailnet_login;
+	bool			 is_funnel;	/* a proxy says: from the public */
 };
 
 /* A token to be handed out with hello. */

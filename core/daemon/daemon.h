@@ -7,6 +7,7 @@
 #include "core/net/net.h"
 
 struct conf;
+struct conf_issues;
 struct conn;
 struct daemon_tls;
 struct http_head;
@@ -48,6 +49,8 @@ struct daemon {
 
 /* secrets.c: what a client must know. Blocks. */
 int	 daemon_load_auth(struct daemon *d, struct conf *conf);
+/* What the schema cannot say of the rules. */
+int	 daemon_check_auth(const struct conf *conf, struct conf_issues *issues);
 /* A new configuration: what is wrong in it changes nothing. */
 void	 daemon_reload_auth(struct daemon *d, struct conf *conf);
 void	 daemon_load_origins(struct daemon *d, struct conf *conf);

@@ -118,7 +118,7 @@ daemon_on_http(void *arg, struct conn *c, const struct http_head *head,
 			    .body_len = sizeof bad_method - 1 };
 			return;
 		}
-		probes[i].fn(d, conn_is_loopback(c), reply);
+		probes[i].fn(d, proto_is_local(d->proto, c, head), reply);
 		return;
 	}
 	*reply = (struct net_reply){ .status = 404, .body = not_found,

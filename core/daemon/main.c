@@ -209,6 +209,9 @@ conf_next_ok(const struct conf *next, struct conf_issues *issues, void *arg)
 	struct buf	 why = BUF_INIT;
 	int		 r;
 
+	r = daemon_check_auth(next, issues);
+	if (r < 0)
+		return (r);
 	/* Plugins take it before it is in force, all of them or none. */
 	r = host_reload(d->host, (struct conf *)(uintptr_t)next, &why);
 	if (r < 0) {

@@ -176,6 +176,39 @@ load_nets(struct conf *conf, const char *path, struct proxy_nets *nets)
 }
 
 static int
+check_nets(const struct conf *conf, const char *path,
+    struct conf_issues *issues)
+{
+	struct json_object	*list = conf_get(conf, path);
+	struct proxy_nets	 nets = { .n = 0 };
+	size_t			 i;
+
+	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
+		if (proxy_net_add(&nets, json_object_get_string(
+		    json_object_array_get_idx(list, i))) == 0)
+			continue;
+		(void)conf_issues_add(issues, path, 0, 0, i == PROXY_NETS_MAX ?
+		    "there are more than %d" : "element %d is no address or "
+		    "network", i == PROXY_NETS_MAX ? PROXY_NETS_MAX :
+		    (int)i + 1);
+		return (-EINVAL);
+	}
+	return (0);
+}
+
+int
+daemon_check_auth(const struct conf *conf, struct conf_issues *issues)
+{
+	int	 r;
+
+	r = check_nets(conf, "gateway.trustedProxies", issues);
+	if (r == 0)
+		r = check_nets(conf, "gateway.nodes.pairing.autoApproveCidrs",
+		    issues);
+	return (r);
+}
+
+static int
 load_identities(struct access *a, struct conf *conf)
 {
 	struct json_object	*o = conf_get(conf,

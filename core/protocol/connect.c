@@ -506,6 +506,7 @@ connect_claim(struct connect *c)
 		    door->problem : NULL;
 		c->entry.claim.scopes_cap = door->scopes_cap;
 		c->entry.claim.tailnet_login = door->tailnet_login;
+		c->entry.claim.is_funnel = door->is_funnel;
 	}
 	if (in->device != NULL)
 		connect_proof(c);

@@ -45,6 +45,7 @@ struct peer_info {
 /* How it came, where that is not straight from its address. */
 struct peer_door {
 	uint8_t		 kind;		/* enum proxy_kind */
+	bool		 is_funnel;	/* a proxy says: from the public */
 	char		 client[46];	/* whom a proxy speaks for */
 	char		 problem[96];	/* why a proxy's word is not enough */
 	char		*user;		/* whom it vouches for; or NULL */

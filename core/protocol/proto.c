@@ -181,6 +181,19 @@ headers_of(const struct http_head *head, struct proxy_headers *ret)
 	    head };
 }
 
+bool
+proto_is_local(const struct proto *proto, const struct conn *c,
+    const struct http_head *head)
+{
+	struct proxy_headers	 headers;
+	struct proxy_origin	 from;
+
+	headers_of(head, &headers);
+	proxy_attribute(&proto->settings.access->proxies, conn_remote(c),
+	    conn_is_serve(c), &headers, &from);
+	return (from.kind == PROXY_DIRECT_LOCAL);
+}
+
 static int
 keep_header(char **ret, const char *s)
 {
@@ -207,6 +220,7 @@ proto_open_door(struct proto *proto, struct peer *p,
 		return (-ENOMEM);
 	p->door = door;
 	door->kind = (uint8_t)from->kind;
+	door->is_funnel = h->count(h->arg, "tailscale-funnel-request") > 0;
 	memcpy(door->client, from->client, sizeof door->client);
 	if (is_vouched) {
 		problem = proxy_user(&a->users, &a->proxies,

@@ -77,6 +77,9 @@ struct proto *proto_new(struct loop *l, const struct proto_hooks *hooks,
     const char *version, const char *boot_id) must_use;
 struct proto *proto_free(struct proto *p);
 struct proto_settings *proto_settings(struct proto *p);
+/* A request from this machine itself, with no proxy in between. */
+bool	 proto_is_local(const struct proto *p, const struct conn *c,
+	    const struct http_head *head);
 void	 proto_net_handler(struct proto *p, struct net_handler *ret);
 struct list *proto_peers(struct proto *p);	/* open ones, by peer.link */
 uint32_t proto_n_peers(const struct proto *p);

@@ -422,6 +422,10 @@ await check("AB-039 AB-050 an address and a query grant nothing", async () => {
 	await c.opened;
 	c.end();
 	const secret = gw.token;
+	const probe = async (headers) => (await (await fetch(
+		`http://127.0.0.1:${gw.port}/ready`, { headers })).json());
+	assert.ok("uptimeMs" in await probe({}));
+	assert.ok(!("uptimeMs" in await probe({ "X-Forwarded-For": "1.2.3.4" })));
 	const res = await fetch(`http://127.0.0.1:${gw.port}/?token=${secret}`);
 	assert.equal(res.status, 404);
 	await res.text();
@@ -496,6 +500,16 @@ await check("AB-046 secrets that are none", async () => {
 			/cannot be used/, token);
 	await assert.rejects(new Gateway({ token: "", config: { gateway: {
 		auth: { mode: "none" }, bind: "lan" } } }).start(), /listens on/);
+});
+
+await check("mode none serves nobody from a public funnel", async () => {
+	const gw = await new Gateway({ token: "", config: { gateway: {
+		auth: { mode: "none" }, trustedProxies: ["127.0.0.1"] } } }).start();
+	const r = await refused(gw, { ...deviceless, auth: {}, headers: { ...far(),
+		"Tailscale-Funnel-Request": "?1" } });
+	assert.equal(r.details.authReason, "gateway_auth_required");
+	await entered(gw, { ...deviceless, auth: {}, headers: far() });
+	await gw.stop();
 });
 
 await check("mode none: a console with a device is in at once", async () => {
