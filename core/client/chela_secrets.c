@@ -148,7 +148,7 @@ static int
 secrets_set(struct app *a, const char *name, char **hosts, int n_hosts)
 {
 	struct json_object	*p, *list, *res;
-	char			*value;
+	char			*value = NULL;
 	ssize_t			 len;
 	int			 r, i;
 

@@ -11,7 +11,7 @@ LIBCHELA_PARTS = core/base/base.h \
 	core/base/loop.c core/base/loop.h \
 	core/base/map.c core/base/map.h \
 	core/base/utf8.c core/base/utf8.h \
-	core/json/json.c core/json/json.h core/json/json_write.c \
+	core/json/build.c core/json/json.c core/json/json.h core/json/json_write.c \
 	core/json/scan.c core/json/scan.h \
 	core/ws/ws.c core/ws/ws.h core/ws/accept.c
 

@@ -16,9 +16,9 @@
 #define JSON_DEPTH_MAX	SCAN_DEPTH_CAP
 
 /*
- * Parses a text or a member's span that scan_json() or scan_frame() has
- * accepted; json-c alone is too lenient. Gives the value. 0, -ENOMEM, or
- * -EBADMSG should json-c refuse all the same.
+ * Builds the value of a text or a member's span that scan_json() or scan_frame() has
+ * accepted: it does not check again. Gives the value. 0, -ENOMEM, or -EBADMSG for what
+ * cannot have been scanned.
  */
 int	 json_parse(const char *text, size_t len, struct json_object **ret)
 	    must_use;
@@ -96,8 +96,5 @@ uint64_t json_hash(const struct json_object *v, const uint64_t seed[2]);
  */
 int	 json_write(struct buf *out, const struct json_object *v);
 int	 json_write_double(struct buf *out, double d);
-
-/* Frees this thread's parser; threads of the pool need not, nor a process. */
-void	 json_thread_fini(void);
 
 #endif

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 noinst_LTLIBRARIES += core/libjson.la
 core_libjson_la_SOURCES = \
-	core/json/json.c core/json/json.h core/json/json_write.c \
+	core/json/build.c core/json/json.c core/json/json.h core/json/json_write.c \
 	core/json/pattern.c core/json/pattern.h core/json/pattern_rewrite.c \
 	core/json/scan.c core/json/scan.h \
 	core/json/schema.c core/json/schema.h core/json/schema_priv.h \

@@ -326,8 +326,6 @@ each_thread_has_its_parser(void)
 		(void)pthread_join(threads[i], NULL);
 		CU_ASSERT_EQUAL(bad[i], 0);
 	}
-	json_thread_fini();
-	json_thread_fini();
 	json_object_put(parse("1"));
 }
 

@@ -290,8 +290,8 @@ estimate_covers_the_tree(void)
 		CU_ASSERT_EQUAL(json_parse(b.data, b.len, &v), 0);
 		used = heap_in_use() - before;
 		json_object_put(v);
-		if (used > res.heap + ROUNDING)
-			(void)printf("%s: %zu used, %zu said\n", unit[i], used,
+		if (used <= b.len || used > res.heap + ROUNDING)
+			(void)printf("%s: %zu long, %zu used, %zu said\n", unit[i], b.len, used,
 			    res.heap);
 		CU_ASSERT(used > b.len && used <= res.heap + ROUNDING);
 		/*
