@@ -11,7 +11,8 @@ example_files = contrib/examples/echo/README \
 	contrib/examples/echo/echo.json
 completionsdir = $(datadir)/bash-completion/completions
 dist_completions_DATA = contrib/completions/chela
-EXTRA_DIST += contrib/systemd/chelad.service contrib/quickstart
+EXTRA_DIST += contrib/systemd/chelad.service contrib/systemd/chela-node.service \
+	contrib/quickstart
 exampledir = $(docdir)/examples/echo
 dist_example_DATA = $(example_files)
 dist_check_SCRIPTS += contrib/check contrib/installcheck

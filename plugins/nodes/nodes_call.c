@@ -24,7 +24,8 @@ struct call {
 	chela_node_progress_fn	*progress;
 	void			*arg;
 	uint64_t		 idle_us;	/* 0: silence is allowed */
-	int64_t			 next_seq;
+	int64_t			 next_seq;	/* of progress */
+	int64_t			 input_seq;
 	struct chela_timer	*timer;		/* the whole of it */
 	struct chela_timer	*idle_timer;	/* or NULL */
 };
@@ -660,10 +661,30 @@ svc_cancel(const char *id)
 	return (0);
 }
 
+static int
+svc_input(const char *id, const char *text)
+{
+	struct call		*c = call_find(id);
+	struct json_object	*o;
+
+	if (c == NULL || c->req != NULL || c->node->conn == NULL)
+		return (-ENOENT);
+	if (strlen(text) > CHELA_NODE_INPUT_MAX)
+		return (-EMSGSIZE);
+	o = json_object_new_object();
+	nodes_add_str(o, "id", c->id);
+	nodes_add_str(o, "nodeId", c->node_id);
+	nodes_add(o, "seq", json_object_new_int64(c->input_seq++));
+	nodes_add(o, "payloadJSON", json_object_new_string(text));
+	(void)nodes_tell(c->node, "node.invoke.input", o);
+	return (0);
+}
+
 const struct chela_nodes_1 nodes_service = {
 	.struct_size = sizeof nodes_service,
 	.each = svc_each,
 	.find = svc_find,
 	.invoke = svc_invoke,
 	.cancel = svc_cancel,
+	.input = svc_input,
 };

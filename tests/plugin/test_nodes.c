@@ -1281,6 +1281,13 @@ service_streams_and_silence_ends(void)
 		CU_ASSERT_PTR_NULL(fake_get(r, "result.ignored"));
 		json_object_put(r);
 	}
+	CU_ASSERT_EQUAL(s->input(id, "{\"a\":1}"), 0);
+	CU_ASSERT_EQUAL(s->input(id, "2"), 0);
+	CU_ASSERT_EQUAL(s->input("no", "2"), -ENOENT);
+	r = fake_wait_event(f, n1, "node.invoke.input", 1);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "id"), id);
+	CU_ASSERT_EQUAL(fake_int(r, "seq"), 1);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "payloadJSON"), "2");
 	/* A piece twice, or one too early, is not taken. */
 	r = fake_callf(f, n1, "node.invoke.progress", "{\"invokeId\":\"%s\","
 	    "\"nodeId\":\"n1\",\"seq\":4,\"chunk\":\"ab\"}", id);

@@ -3,12 +3,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
 #include <chela/client.h>
 
+#include "core/access/device.h"
 #include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/json/json.h"
 #include "tests/unit/cu.h"
 #include "tests/unit/peer.h"
 
@@ -719,6 +724,128 @@ urls(void)
 	CU_ASSERT_EQUAL(chela_client_new(&o, &c), -EINVAL);
 }
 
+/* What the gateway's own check says of the proof in the last connect. */
+static enum device_verdict
+verdict(const struct scene *s, const char *token)
+{
+	struct json_object	*d = json_object_object_get(s->connect,
+				    "device");
+	struct device_proof	 proof = {
+		.id = json_get_str(d, "id"),
+		.public_key = json_get_str(d, "publicKey"),
+		.signature = json_get_str(d, "signature"),
+		.nonce = json_get_str(d, "nonce"),
+		.signed_at = json_get_int(d, "signedAt", -1),
+		.client_id = "chela",
+		.client_mode = "node",
+		.role = "node",
+		.scopes = "a,b",
+		.token = token,
+		.platform = json_get_str(s->connect, "platform"),
+		.device_family = "Linux",
+	};
+	unsigned char		 key[DEVICE_KEY_LEN];
+
+	return (device_check(&proof, "n", clock_wall_ms(), key));
+}
+
+static int
+connected_with_the_token(void *arg)
+{
+	struct scene	*s = arg;
+
+	return (s->n_requests >= 4 &&
+	    chela_client_get_state(s->client) == CHELA_CLIENT_READY);
+}
+
+static int
+refused_once(void *arg)
+{
+	struct scene	*s = arg;
+
+	if (s->n_requests < 3)
+		return (0);
+	s->refuse = NULL;
+	return (1);
+}
+
+static void
+device_is_proven_and_its_token_used(void)
+{
+	static const char *const	 commands[] = { "x.y", NULL };
+	static const char *const	 scopes[] = { "a", "b", NULL };
+	char				 dir[] = "/tmp/chela-test-XXXXXX";
+	char				 path[64], id[65];
+	struct peer_script		 script = {
+		.hello = "{\"protocol\":4,\"auth\":{\"deviceToken\":\"dt\"}}",
+	};
+	struct chela_client_options	 o = {
+		.token = "secret",
+		.mode = "node",
+		.scopes = scopes,
+		.commands = commands,
+		.device_family = "Linux",
+		.path_env = "/bin",
+		.backoff_min_ms = 10,
+		.identity_dir = dir,
+	};
+	struct chela_client		*c = NULL;
+	struct scene			 s;
+	struct stat			 st;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/identity.pem", dir);
+	scene_open(&s, &script, &o);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
+	CU_ASSERT_EQUAL_FATAL(chela_client_ready_wait(s.client, DEADLINE_MS),
+	    0);
+	CU_ASSERT_EQUAL(verdict(&s, "secret"), DEVICE_OK);
+	CU_ASSERT_EQUAL(verdict(&s, "other"), DEVICE_SIGNATURE);
+	CU_ASSERT_STRING_EQUAL(param(&s, "commands"), "[\"x.y\"]");
+	CU_ASSERT_STRING_EQUAL(param(&s, "pathEnv"), "\"\\/bin\"");
+	CU_ASSERT_STRING_EQUAL(param(&s, "credentials"),
+	    "{\"token\":\"secret\"}");
+	(void)snprintf(id, sizeof id, "%s", chela_client_device_id(s.client));
+	CU_ASSERT_EQUAL(strlen(id), 64);
+	CU_ASSERT_STRING_EQUAL(chela_client_device_token(s.client), "dt");
+
+	/* The next time its own token is enough. */
+	chela_client_close(s.client);
+	CU_ASSERT_EQUAL_FATAL(chela_client_ready_wait(s.client, DEADLINE_MS),
+	    0);
+	CU_ASSERT_STRING_EQUAL(param(&s, "credentials"),
+	    "{\"deviceToken\":\"dt\"}");
+	CU_ASSERT_EQUAL(verdict(&s, "dt"), DEVICE_OK);
+
+	/* It was taken away: what the program gave is tried once more. */
+	chela_client_close(s.client);
+	s.refuse = "\"error\":\"no\",\"meta\":{\"code\":\"INVALID_REQUEST\","
+	    "\"details\":{\"code\":\"AUTH_DEVICE_TOKEN_MISMATCH\"}}";
+	CU_ASSERT_EQUAL(chela_client_open(s.client), 0);
+	CU_ASSERT_EQUAL(chela_client_run_until(s.client, refused_once, &s,
+	    DEADLINE_MS), 0);
+	CU_ASSERT_EQUAL(chela_client_run_until(s.client,
+	    connected_with_the_token, &s, DEADLINE_MS), 0);
+	CU_ASSERT_STRING_EQUAL(param(&s, "credentials"),
+	    "{\"token\":\"secret\"}");
+	scene_close(&s);
+
+	/* The same key is the same device; one that others read is none. */
+	o = (struct chela_client_options){ .size = sizeof o,
+	    .url = "ws://localhost:1", .identity_dir = dir };
+	CU_ASSERT_EQUAL_FATAL(chela_client_new(&o, &c), 0);
+	CU_ASSERT_STRING_EQUAL(chela_client_device_id(c), id);
+	c = chela_client_free(c);
+	CU_ASSERT_EQUAL(chmod(path, 0644), 0);
+	CU_ASSERT_EQUAL(chela_client_new(&o, &c), -EPERM);
+	CU_ASSERT_EQUAL(chmod(path, 0600), 0);
+	CU_ASSERT_EQUAL(truncate(path, 40), 0);
+	CU_ASSERT_EQUAL(chela_client_new(&o, &c), -EBADMSG);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
 static const struct cu_case cases[] = {
 	CU_CASE(handshake_and_call),
 	CU_CASE(refused_call_tells_why),
@@ -739,6 +866,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(client_may_be_freed_in_a_callback),
 	CU_CASE(large_messages_pass),
 	CU_CASE(urls),
+	CU_CASE(device_is_proven_and_its_token_used),
 	CU_END
 };
 

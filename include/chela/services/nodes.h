@@ -14,6 +14,8 @@
 
 #define CHELA_NODES_SERVICE "nodes/1"
 
+#define CHELA_NODE_INPUT_MAX	16384u	/* bytes of one piece */
+
 struct chela_node_info {
 	uint32_t		 struct_size;	/* set by the caller */
 	uint32_t		 is_connected;
@@ -79,6 +81,11 @@ struct chela_nodes_1 {
 	int	(*invoke)(const struct chela_node_call *call, char *ret_id);
 	/* Tells the node to stop; done does not come. -ENOENT. */
 	int	(*cancel)(const char *id);
+	/*
+	 * A piece of input for an open call, in order; text is what the command
+	 * takes, mostly JSON. -ENOENT, -EMSGSIZE: above CHELA_NODE_INPUT_MAX.
+	 */
+	int	(*input)(const char *id, const char *text);
 };
 
 #endif
