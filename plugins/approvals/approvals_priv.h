@@ -17,6 +17,7 @@
 #define ENDED_BYTES_MAX		(16u << 20)	/* of their JSON together */
 #define ENDED_KEEP_MS		(UINT64_C(30) * 24 * 3600 * 1000)
 #define KINDS_MAX		8u
+#define REPLAY_MAX		1000u		/* open records of one session */
 #define PREFIX_MIN		8u	/* characters of a shortened id */
 #define NAME_MAX_BYTES		200u	/* of who resolved */
 #define TIMEOUT_DEFAULT_MS	120000u
@@ -141,6 +142,9 @@ void		 record_put(struct chela_approval_record *rec);
 struct json_object *snapshot(const struct chela_approval_record *rec);
 /* {approvalKind, id, request, createdAtMs, expiresAtMs}; gives. */
 struct json_object *pending_row(const struct chela_approval_record *rec);
+/* The canonical key of its session; false: it has none. */
+bool		 session_key_of(const struct chela_approval_record *rec,
+		    char ret_key[CHELA_SESSION_KEY_MAX + 1]);
 void		 tell_requested(struct chela_approval_record *rec,
 		    unsigned *ret_routes);
 void		 tell_resolved(struct chela_approval_record *rec);

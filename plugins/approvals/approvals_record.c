@@ -919,6 +919,42 @@ records_pending(const char *kind, struct chela_conn *conn,
 }
 
 static int
+records_replay(const char *session_key, struct chela_conn *conn,
+    struct json_object **ret)
+{
+	struct chela_approval_record	**all, *rec;
+	struct json_object		*o, *list;
+	char				 key[CHELA_SESSION_KEY_MAX + 1];
+	size_t				 i, n = 0;
+
+	all = calloc(rs.n_pending + 1, sizeof(*all));
+	if (all == NULL)
+		return (-ENOMEM);
+	for (i = 0; i < BUCKETS; i++) {
+		for (rec = rs.buckets[i]; rec != NULL; rec = rec->next) {
+			if (rec->status == CHELA_RECORD_PENDING &&
+			    rec->is_stored && record_visible(rec, conn) &&
+			    session_key_of(rec, key) &&
+			    strcmp(key, session_key) == 0)
+				all[n++] = rec;
+		}
+	}
+	qsort(all, n, sizeof(*all), record_cmp);
+	o = json_object_new_object();
+	list = json_object_new_array();
+	for (i = 0; i < n && i < REPLAY_MAX; i++)
+		(void)json_object_array_add(list, snapshot(all[i]));
+	set_str(o, "sessionKey", session_key);
+	set_int(o, "updatedAtMs", (int64_t)ap.host->wall_ms());
+	json_object_object_add(o, "approvals", list);
+	json_object_object_add(o, "truncated",
+	    json_object_new_boolean(n > REPLAY_MAX));
+	free(all);
+	*ret = o;
+	return (0);
+}
+
+static int
 records_add_kind(const struct chela_approval_kind *kind)
 {
 	size_t	i;
@@ -1113,4 +1149,5 @@ const struct chela_approval_records_1 records_service = {
 	.pending = records_pending,
 	.resolve = records_resolve,
 	.cancel = records_cancel,
+	.replay = records_replay,
 };

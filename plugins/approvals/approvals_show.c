@@ -133,27 +133,36 @@ on_conn(struct chela_conn *conn, void *arg)
 	return (0);
 }
 
+/* Those who watch a session know it by its canonical key. */
+bool
+session_key_of(const struct chela_approval_record *rec,
+    char ret_key[CHELA_SESSION_KEY_MAX + 1])
+{
+	const struct chela_sessions_1	*ss;
+
+	if (*rec->session_key == '\0')
+		return (false);
+	ss = ap.host->svc_import(ap.ctx, CHELA_SESSIONS_SERVICE);
+	return (ss != NULL && ss->canonical(rec->session_key, NULL,
+	    ret_key) >= 0);
+}
+
 static void
 tell_session(const struct chela_approval_record *rec, const char *phase)
 {
-	const struct chela_sessions_1 *ss;
 	struct chela_emit	 opt = { .struct_size = sizeof opt };
 	struct json_object	*o;
 	char			 topic[TOPIC_MAX];
 	char			 key[CHELA_SESSION_KEY_MAX + 1];
 
-	if (*rec->session_key == '\0')
-		return;
-	/* Those who watch a session know it by its canonical key. */
-	ss = ap.host->svc_import(ap.ctx, CHELA_SESSIONS_SERVICE);
-	if (ss == NULL || ss->canonical(rec->session_key, NULL, key) < 0)
+	if (!session_key_of(rec, key))
 		return;
 	o = json_object_new_object();
 	set_str(o, "sessionKey", key);
 	set_int(o, "updatedAtMs", (int64_t)ap.host->wall_ms());
 	set_str(o, "phase", phase);
 	json_object_object_add(o, "approval", snapshot(rec));
-	(void)snprintf(topic, sizeof topic, "messages:%s", key);
+	(void)snprintf(topic, sizeof topic, "approvals:%s", key);
 	opt.topic = topic;
 	(void)ap.host->emit(ap.ctx, "session.approval", o, &opt);
 }

@@ -3,11 +3,14 @@
  * Who gets which events. Topic "sessions" is every session's events,
  * "messages:<key>" those of one transcript. A connection that has the first
  * leaves the others, so that no row comes twice; "session:<key>" is what
- * narrows chat and agent events for a connection that asked for that.
+ * narrows chat and agent events for a connection that asked for that, and
+ * "approvals:<key>" the session's approvals.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <chela/services/approvals.h>
 
 #include "sessions_priv.h"
 
@@ -162,12 +165,48 @@ watcher_add(struct watcher *w, const char *key)
 	return (topic_set(w->conn, "session", key, true));
 }
 
+struct replay {
+	const char		*key;
+	struct chela_conn	*conn;
+	struct json_object	*found;
+};
+
+static int
+on_records(const char *plugin, const void *vtable, void *arg)
+{
+	const struct chela_approval_records_1 *records = vtable;
+	struct replay				*rp = arg;
+
+	(void)plugin;
+	if (records->struct_size >= offsetof(struct chela_approval_records_1,
+	    replay) + sizeof records->replay)
+		(void)records->replay(rp->key, rp->conn, &rp->found);
+	return (1);
+}
+
+/*
+ * Approvals of the session from now on, and those that are open; for who may
+ * answer them. Gives, or NULL.
+ */
+static struct json_object *
+approvals_watch(struct chela_conn *conn, const char *key)
+{
+	struct replay	rp = { key, conn, NULL };
+
+	if (sessions.host->conn_has_scope(conn, "approvals") <= 0 ||
+	    topic_set(conn, "approvals", key, true) < 0)
+		return (NULL);
+	(void)sessions.host->svc_each(sessions.ctx,
+	    CHELA_APPROVAL_RECORDS_SERVICE, on_records, &rp);
+	return (rp.found);
+}
+
 int
 sessions_messages_subscribe(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
 	char			 key[CHELA_SESSION_KEY_MAX + 1];
-	struct json_object	*o;
+	struct json_object	*o, *v = NULL;
 	struct watcher		*w;
 	int			 r;
 
@@ -189,6 +228,11 @@ sessions_messages_subscribe(struct chela_ctx *ctx, struct chela_req *req,
 	o = json_object_new_object();
 	json_object_object_add(o, "subscribed", json_object_new_boolean(1));
 	set_str(o, "key", key);
+	if (json_object_object_get_ex(params, "includeApprovals", &v)) {
+		v = approvals_watch(w->conn, key);
+		if (v != NULL)
+			json_object_object_add(o, "approvalReplay", v);
+	}
 	return (sessions.host->req_reply(req, o));
 }
 
@@ -211,6 +255,7 @@ sessions_messages_unsubscribe(struct chela_ctx *ctx, struct chela_req *req,
 	if (at >= 0) {
 		(void)topic_set(w->conn, "session", key, false);
 		(void)topic_set(w->conn, "messages", key, false);
+		(void)topic_set(w->conn, "approvals", key, false);
 		free(w->keys[at]);
 		w->keys[at] = w->keys[--w->n_keys];
 	}

@@ -442,6 +442,71 @@ an_answer_that_is_not_stored_is_none(void)
 	teardown();
 }
 
+static void
+a_session_is_watched(void)
+{
+	struct json_object	*r;
+	struct chela_conn	*late, *other, *reader;
+	struct fake_req		*rq;
+	char			 id[80];
+
+	f = fake_new();
+	fake_clock(f, NOW_MS);
+	CU_ASSERT_EQUAL_FATAL(fake_conf(f, "{}"), 0);
+	if (fake_load(f, "agents") < 0 || fake_load(f, "sessions") < 0) {
+		fake_free(f);
+		return;
+	}
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "approvals"), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
+	asker = fake_conn_new(f, NULL);
+	reviewer = fake_conn_new(f, &(struct fake_conn_opt){
+	    .scopes = "read approvals", .caps = "approvals" });
+	late = fake_conn_new(f, &(struct fake_conn_opt){
+	    .scopes = "read approvals" });
+	other = fake_conn_new(f, &(struct fake_conn_opt){
+	    .scopes = "read approvals" });
+	reader = fake_conn_new(f, &(struct fake_conn_opt){ .scopes = "read" });
+	r = fake_call(f, asker, "sessions.create",
+	    "{\"key\":\"agent:main:main\"}");
+	json_object_put(r);
+	r = fake_call(f, reviewer, "sessions.messages.subscribe",
+	    "{\"key\":\"main\",\"includeApprovals\":true}");
+	CU_ASSERT_EQUAL(json_object_array_length(fake_get(r,
+	    "result.approvalReplay.approvals")), 0);
+	json_object_put(r);
+	r = fake_call(f, other, "sessions.messages.subscribe",
+	    "{\"key\":\"main\"}");
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.approvalReplay"));
+	json_object_put(r);
+	rq = ask("\"sessionKey\":\"main\"", id, sizeof id);
+	r = fake_wait_event(f, reviewer, "session.approval", 0);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "phase"), "pending");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "approval.id"), id);
+	r = fake_call(f, late, "sessions.messages.subscribe",
+	    "{\"key\":\"main\",\"includeApprovals\":true}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r,
+	    "result.approvalReplay.approvals.0.id"), id);
+	json_object_put(r);
+	r = fake_call(f, reader, "sessions.messages.subscribe",
+	    "{\"key\":\"main\",\"includeApprovals\":true}");
+	CU_ASSERT_TRUE(fake_ok(r));
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.approvalReplay"));
+	json_object_put(r);
+	r = fake_callf(f, reviewer, "plugin.approval.resolve",
+	    "{\"id\":\"%s\",\"decision\":\"deny\"}", id);
+	CU_ASSERT_TRUE(fake_ok(r));
+	json_object_put(r);
+	r = fake_wait_event(f, late, "session.approval", 0);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "phase"), "terminal");
+	fake_settle(f);
+	CU_ASSERT_EQUAL(fake_count(f, reviewer, "session.approval"), 2);
+	CU_ASSERT_EQUAL(fake_count(f, other, "session.approval"), 0);
+	CU_ASSERT_EQUAL(fake_count(f, reader, "session.approval"), 0);
+	fake_req_free(rq);
+	teardown();
+}
+
 static uint32_t	seed;
 
 static uint32_t
@@ -589,6 +654,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(a_restart_ends_what_was_open),
 	CU_CASE(history_has_pages),
 	CU_CASE(an_answer_that_is_not_stored_is_none),
+	CU_CASE(a_session_is_watched),
 	CU_CASE(only_the_scope_lets_in),
 	CU_CASE(one_decision_in_any_race),
 	CU_END

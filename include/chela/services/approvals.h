@@ -241,6 +241,13 @@ struct chela_approval_records_1 {
 		    uint32_t grant_days, chela_record_done_fn *done, void *arg);
 	/* Ends it without an answer: "run-aborted". */
 	int	(*cancel)(const char *id);
+	/*
+	 * What is open in a session, for who begins to watch it: gives
+	 * {sessionKey, updatedAtMs, approvals[], truncated}. Later changes are
+	 * the event session.approval to the topic "approvals:<key>".
+	 */
+	int	(*replay)(const char *session_key, struct chela_conn *conn,
+		    struct json_object **ret);
 };
 
 #endif
