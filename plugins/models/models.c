@@ -101,6 +101,10 @@ static const struct chela_dep deps[] = {
 		.name = "agents",
 		.flags = CHELA_DEP_OPTIONAL,
 	},
+	{
+		.name = "secrets",
+		.flags = CHELA_DEP_OPTIONAL,
+	},
 };
 
 CHELA_PLUGIN = {

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include <chela/services/agents.h>
+#include <chela/services/secrets.h>
 
 struct json_object *
 obj_get(struct json_object *obj, const char *key)
@@ -203,21 +204,53 @@ provider_needs_key(const struct provider *p)
 	return (p->conf != NULL && obj_str(p->conf, "baseUrl") == NULL);
 }
 
-/* A key is text, or {source: "env", id: NAME}. */
+/*
+ * A secret is text, or a reference to where it is kept: {source, provider?, id}.
+ * Those to the environment do without the plugin secrets. Lent, or NULL.
+ */
+static const char *
+secret_text(struct json_object *v)
+{
+	const struct chela_secrets_1	*secrets;
+	const char			*source, *id;
+
+	if (json_object_is_type(v, json_type_string))
+		return (json_object_get_string_len(v) > 0 ?
+		    json_object_get_string(v) : NULL);
+	source = obj_str(v, "source");
+	id = obj_str(v, "id");
+	if (source == NULL || id == NULL)
+		return (NULL);
+	if (strcmp(source, "env") == 0 && obj_str(v, "provider") == NULL) {
+		id = getenv(id);
+		return (id != NULL && *id != '\0' ? id : NULL);
+	}
+	secrets = models.host->svc_import(models.ctx, CHELA_SECRETS_SERVICE);
+	return (secrets != NULL && secrets->get(v, &id) == 0 ? id : NULL);
+}
+
 static const char *
 provider_key(const struct provider *p)
 {
-	struct json_object	*key = obj_get(p->conf, "apiKey");
-	const char		*source, *id;
+	return (secret_text(obj_get(p->conf, "apiKey")));
+}
 
-	if (json_object_is_type(key, json_type_string))
-		return (obj_str(p->conf, "apiKey"));
-	source = obj_str(key, "source");
-	id = obj_str(key, "id");
-	if (source == NULL || id == NULL || strcmp(source, "env") != 0)
+/* Headers with their secrets; one without a value is left out. Gives. */
+static struct json_object *
+headers_resolved(struct json_object *headers)
+{
+	struct json_object	*out = json_object_new_object();
+	const char		*text;
+
+	if (out == NULL)
 		return (NULL);
-	id = getenv(id);
-	return (id != NULL && *id != '\0' ? id : NULL);
+	json_object_object_foreach(headers, name, val) {
+		text = secret_text(val);
+		if (text != NULL)
+			(void)json_object_object_add(out, name,
+			    json_object_new_string(text));
+	}
+	return (out);
 }
 
 int
@@ -242,7 +275,9 @@ provider_conf_resolved(const struct provider *p)
 			if (strcmp(name, "apiKey") == 0)
 				continue;
 			(void)json_object_object_add(out, name,
-			    json_object_get(val));
+			    strcmp(name, "headers") == 0 &&
+			    json_object_is_type(val, json_type_object) ?
+			    headers_resolved(val) : json_object_get(val));
 		}
 	}
 	(void)json_object_object_add(out, "api",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <chela/services/model.h>
+#include <chela/services/secrets.h>
 
 #include "tests/plugin/fakehost.h"
 #include "tests/unit/cu.h"
@@ -150,6 +151,57 @@ resolve(struct fake *f, const char *ref, const char *agent_id, char *ret,
 	json_object_put(r.provider_conf);
 	json_object_put(r.model_conf);
 	return (0);
+}
+
+/* --- the plugin secrets, as far as it is asked for --- */
+
+static int
+secret_get(struct json_object *ref, const char **ret_value)
+{
+	if (strcmp(fake_str(ref, "id"), "KEY") != 0)
+		return (-ENOENT);
+	*ret_value = "from-the-store";
+	return (0);
+}
+
+static const struct chela_secrets_1 secrets_table = {
+	.struct_size = sizeof secrets_table,
+	.get = secret_get,
+};
+
+static void
+secrets_may_be_kept_elsewhere(void)
+{
+	struct fake			*f = begin("{\"models\":{\"providers\":{"
+	    "\"zeta\":{\"baseUrl\":\"http://127.0.0.1:1/v1\",\"apiKey\":{"
+	    "\"source\":\"store\",\"id\":\"KEY\"},\"headers\":{\"X-A\":{"
+	    "\"source\":\"file\",\"provider\":\"f\",\"id\":\"KEY\"},"
+	    "\"X-B\":\"plain\",\"X-C\":{\"source\":\"store\",\"id\":"
+	    "\"NONE\"}},\"models\":[{\"id\":\"a\"}]}}}}");
+	const struct chela_models_1	*svc;
+	struct chela_model_ref		 r = { .struct_size = sizeof r };
+	const char			*why = NULL;
+	struct json_object		*reply;
+
+	CU_ASSERT_EQUAL_FATAL(fake_service(f, "secrets", CHELA_SECRETS_SERVICE,
+	    &secrets_table), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
+	svc = fake_import(f, CHELA_MODELS_SERVICE);
+	CU_ASSERT_EQUAL_FATAL(svc->resolve("zeta/a", NULL, &r, &why), 0);
+	CU_ASSERT_STRING_EQUAL(fake_str(r.provider_conf, "apiKey"),
+	    "from-the-store");
+	CU_ASSERT_STRING_EQUAL(fake_str(r.provider_conf, "headers.X-A"),
+	    "from-the-store");
+	CU_ASSERT_STRING_EQUAL(fake_str(r.provider_conf, "headers.X-B"),
+	    "plain");
+	CU_ASSERT_PTR_NULL(fake_get(r.provider_conf, "headers.X-C"));
+	json_object_put(r.provider_conf);
+	json_object_put(r.model_conf);
+	reply = fake_call(f, NULL, "models.list", "{\"view\":\"all\"}");
+	CU_ASSERT_PTR_NULL(strstr(json_object_to_json_string(reply),
+	    "from-the-store"));
+	json_object_put(reply);
+	fake_free(f);
 }
 
 static void
@@ -454,6 +506,7 @@ keys_are_configured(void)
 }
 
 static const struct cu_case cases[] = {
+	CU_CASE(secrets_may_be_kept_elsewhere),
 	CU_CASE(nothing_configured),
 	CU_CASE(references),
 	CU_CASE(environment),
