@@ -95,6 +95,21 @@ is_loopback_bind(const char *bind)
 	return (strncmp(bind, "127.", 4) == 0 || strcmp(bind, "::1") == 0);
 }
 
+/*
+ * A reference that is still one: only the environment is asked before plugins are
+ * there. A token of our own in its place would lock everybody out who has theirs.
+ */
+static bool
+is_elsewhere(struct conf *conf, const char *path)
+{
+	if (!json_object_is_type(conf_get(conf, path), json_type_object))
+		return (false);
+	log_err("auth", "%s cannot be read from that source (give it with "
+	    "source \"env\", $CHELA_TOKEN, $CHELA_PASSWORD or --token-file)",
+	    path);
+	return (true);
+}
+
 static int
 load_token(struct daemon *d, struct conf *conf, struct auth *a)
 {
@@ -107,6 +122,8 @@ load_token(struct daemon *d, struct conf *conf, struct auth *a)
 		return (set_secret(a, env, "$CHELA_TOKEN"));
 	if (text != NULL)
 		return (set_secret(a, text, "gateway.auth.token"));
+	if (is_elsewhere(conf, "gateway.auth.token"))
+		return (-EINVAL);
 	return (make_token(d, a));
 }
 
@@ -296,6 +313,9 @@ load_secret(struct daemon *d, struct conf *conf, struct auth *next)
 	const char	*password = conf_get_str(conf, "gateway.auth.password",
 	    NULL);
 
+	if (env == NULL && password == NULL &&
+	    is_elsewhere(conf, "gateway.auth.password"))
+		return (-EINVAL);
 	if (mode == NULL)
 		mode = env != NULL || password != NULL ? "password" : "token";
 	if (strcmp(mode, "none") == 0) {
