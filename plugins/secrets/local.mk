@@ -19,4 +19,6 @@ TESTS += tests/plugin/test_secrets
 endif
 endif
 tests_plugin_test_secrets_SOURCES = tests/plugin/test_secrets.c
+# It counts the wipes: its explicit_bzero() has to be found first.
+tests_plugin_test_secrets_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
 tests_plugin_test_secrets_LDADD = $(FAKE_LIBS)

@@ -22,6 +22,35 @@
 #define MARK	"MARK-7c1f-do-not-show"
 
 static const struct chela_secrets_1	*svc;
+static unsigned				 n_wiped;	/* times MARK was there */
+
+static void
+wipe(void *volatile p, size_t len)
+{
+	n_wiped += len > 0 && memmem(p, len, MARK, strlen(MARK)) != NULL;
+	memset(p, 0, len);
+}
+
+/*
+ * In front of the C library's, which the plugin is linked with at run time; the
+ * second is what a build with _FORTIFY_SOURCE calls.
+ */
+void	 __explicit_bzero_chk(void *p, size_t len, size_t size);
+
+CHELA_EXPORT void
+explicit_bzero(void *p, size_t len)
+{
+	wipe(p, len);
+}
+
+CHELA_EXPORT void
+__explicit_bzero_chk(void *p, size_t len, size_t size)
+{
+	if (len > size)
+		abort();
+	wipe(p, len);
+}
+
 static const char			*parsed;	/* what the file says */
 static void	(*changed)(const struct chela_config_change *change, void *arg);
 
@@ -711,23 +740,42 @@ markers_are_nowhere_AB_100(void)
 	fake_free(f);
 }
 
-/* AB-146: the parameters are overwritten when the value has been taken over. */
+/*
+ * AB-146: the parameters are overwritten once the value has been taken over, and so
+ * is each copy when it has served. Counted by the wipes that met the value.
+ */
 static void
-value_is_wiped_from_the_parameters_AB_146(void)
+values_are_wiped_AB_146(void)
 {
 	struct fake		*f = up("{}");
-	struct fake_req		*rq;
 	struct json_object	*r;
 
-	rq = fake_send(f, NULL, "secrets.store.set", "{\"name\":\"A\","
-	    "\"value\":\"" MARK "\",\"kind\":\"secret\"}");
-	r = fake_reply(rq);
-	CU_ASSERT(fake_ok(r));
-	fake_req_free(rq);
-	/* Wiping must not have touched what was stored. */
+	n_wiped = 0;
+	set_ok(f, "{\"name\":\"A\",\"value\":\"" MARK "\","
+	    "\"kind\":\"secret\"}");
+	CU_ASSERT_EQUAL(n_wiped, 2);	/* the parameter, the copy */
+	n_wiped = 0;
+	refused(f, "secrets.store.set", "{\"name\":\"A\",\"value\":\"" MARK
+	    "\",\"kind\":\"env\",\"allowedHosts\":[]}", "INVALID_REQUEST", "");
+	CU_ASSERT_EQUAL(n_wiped, 1);
+	n_wiped = 0;
 	CU_ASSERT_STRING_EQUAL(resolve(f, "{\"source\":\"store\","
 	    "\"id\":\"A\"}").value, MARK);
+	CU_ASSERT_EQUAL(n_wiped, 2);	/* unsealed, and what was lent */
+	parsed = CONF_STORE;
+	set_ok(f, "{\"name\":\"TALK_KEY\",\"value\":\"" MARK
+	    "\",\"kind\":\"secret\"}");
+	n_wiped = 0;
+	r = fake_call(f, NULL, "secrets.resolve", "{\"commandName\":\"x\","
+	    "\"targetIds\":[\"talk.apiKey\"]}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.assignments.0.value"), MARK);
+	/* Unsealed, resolved, the member of the answer, its text. */
+	CU_ASSERT_EQUAL(n_wiped, 4);
+	json_object_put(r);
+	/* What is in force is wiped with the plugin. */
+	n_wiped = 0;
 	fake_free(f);
+	CU_ASSERT_EQUAL(n_wiped, 1);
 }
 
 static int
@@ -781,7 +829,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(resolve_knows_its_targets),
 	CU_CASE(only_administrators),
 	CU_CASE(markers_are_nowhere_AB_100),
-	CU_CASE(value_is_wiped_from_the_parameters_AB_146),
+	CU_CASE(values_are_wiped_AB_146),
 	CU_CASE(variables_for_commands_are_env_entries_only),
 	CU_CASE(a_full_disk_is_told),
 	CU_END

@@ -11,10 +11,12 @@ import select
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import termios
 import time
 
-from gateway import BUILD, Gateway, check, equal, finish, matches
+from gateway import BUILD, SOURCE, Gateway, check, chelad, equal, finish, \
+    matches
 from ws import DEADLINE, Openclaw
 
 MARK = "MARK7c1f"       # in every planted value, none twice the same
@@ -266,5 +268,24 @@ with Gateway() as gw:
             db.execute("UPDATE row SET text = ? WHERE ord = ?",
                        (rows[1][2], rows[2][0]))
         damaged(swap, second, r"1 row\(s\) before it are gone")
+
+
+@check("a token that only a plugin could read: it does not start without it")
+def _():
+    for name in ("token", "password"):
+        with tempfile.TemporaryDirectory(prefix="chela-wire-") as d:
+            with open(f"{d}/chela.json", "w", encoding="ascii") as f:
+                json.dump({"gateway": {"auth": {name: {
+                    "source": "store", "id": "GATEWAY"}}}}, f)
+            os.chmod(f"{d}/chela.json", 0o600)
+            p = subprocess.run(
+                [chelad(), "--config", f"{d}/chela.json", "--state-dir",
+                 f"{d}/state", "--port", "0", "--schema-dir",
+                 f"{SOURCE}/schemas", "--plugin-dir", f"{BUILD}/plugins"],
+                env={"PATH": os.environ["PATH"], "HOME": d}, text=True,
+                timeout=DEADLINE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            assert p.returncode not in (0, -6, -11), p
+            matches(p.stderr, f"gateway.auth.{name} cannot be read")
+            assert not os.path.exists(f"{d}/state/token")
 
 finish()
