@@ -42,3 +42,8 @@ tests_unit_secret_count_SOURCES = tests/unit/secret_count.c
 tests_unit_secret_count_LDADD = core/libaccess.la $(GNUTLS_LIBS)
 dist_check_SCRIPTS += tests/unit/secret_count.sh
 TESTS += tests/unit/secret_count.sh
+
+check_PROGRAMS += tests/fuzz/fuzz_device
+tests_fuzz_fuzz_device_SOURCES = tests/fuzz/fuzz_device.c tests/fuzz/replay.c
+tests_fuzz_fuzz_device_LDADD = core/libaccess.la
+EXTRA_DIST += tests/fuzz/corpus/device
