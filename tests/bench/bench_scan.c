@@ -132,6 +132,5 @@ main(int argc, char **argv)
 	run_scan("foreign, UTF-8 checked", b.data, b.len, false, seconds);
 	run_check(seconds);
 	buf_fini(&b);
-	json_thread_fini();
 	return (0);
 }

@@ -130,6 +130,5 @@ out:
 	(void)schema_free(s);
 	json_object_put(doc);
 	buf_fini(&why);
-	json_thread_fini();
 	return (r);
 }
