@@ -88,13 +88,17 @@ await check("on this machine a wrong secret is answered later each time",
 		const t = await took();
 		assert.ok(t > ms - 30 && t < ms + 5000, `${t} for ${ms}`);
 	}
-	// Together they wait once, and the loop does not stand still.
-	const t = process.hrtime.bigint();
-	const both = Promise.all([took(), took(), took()]);
+	// Together they wait once: apart, these would take 2, 4 and 5 s. The
+	// loop serves others meanwhile.
+	let settled = false;
+	const both = Promise.all([took(), took(), took()]).finally(() => {
+		settled = true;
+	});
 	await operator(gw);
-	assert.ok(Number(process.hrtime.bigint() - t) / 1e6 < 1500);
-	await both;
-	assert.ok(Number(process.hrtime.bigint() - t) / 1e6 < 9000);
+	assert.ok(!settled);
+	const times = await both;
+	assert.ok(Math.min(...times) > 1900);
+	assert.ok(Math.max(...times) - Math.min(...times) < 1500, times.join());
 	await gw.stop();
 });
 
@@ -342,10 +346,11 @@ await check("AB-040 the tailnet's word counts on its own listener alone",
 		assert.equal(e?.status, 403);
 	}
 	// Silence holds up nobody else, and ends in the shared secret.
-	const slow = refused(gw, ui("100.64.0.3", "ann@example.com"));
-	const t = process.hrtime.bigint();
+	let settled = false;
+	const slow = refused(gw, ui("100.64.0.3", "ann@example.com"))
+		.finally(() => { settled = true; });
 	await operator(gw);
-	assert.ok(Number(process.hrtime.bigint() - t) / 1e6 < 2500);
+	assert.ok(!settled);
 	assert.equal((await slow).details.code, "AUTH_TOKEN_MISSING");
 	await gw.stop();
 });
