@@ -11,10 +11,6 @@
 
 #define ASK_KEYS_MAX	4096	/* sources whose requests are counted */
 
-struct redo_item {
-	struct list	 link;
-};
-
 static void
 pairing_tick(void *arg)
 {
@@ -75,7 +71,7 @@ pairing_close(struct pairing *p)
 void
 pairing_free(struct pairing *p)
 {
-	struct redo_item	*e;
+	struct redo		*e;
 	struct pending		*q;
 	struct device		*d;
 	struct setup		*s;
@@ -92,7 +88,7 @@ pairing_free(struct pairing *p)
 		device_fini(d);
 		free(d);
 	}
-	while ((e = list_first(&p->redos, struct redo_item, link)) != NULL) {
+	while ((e = list_first(&p->redos, struct redo, link)) != NULL) {
 		list_remove(&e->link);
 		free(e);
 	}

@@ -34,11 +34,6 @@ struct write {
 	char		 id[DEVICE_ID_SIZE];
 };
 
-struct redo {
-	struct list	 link;
-	char		 id[DEVICE_ID_SIZE];
-};
-
 void
 about_free(struct device_about *a)
 {

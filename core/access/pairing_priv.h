@@ -8,6 +8,12 @@
 #define DEVICE_PREFIX	"device/"
 #define SETUP_PREFIX	"setup/"
 
+/* A record that is to be written again. */
+struct redo {
+	struct list	 link;
+	char		 id[DEVICE_ID_SIZE];
+};
+
 struct pairing {
 	struct loop		*loop;
 	struct store		*store;		/* NULL once closed */
