@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Builds each plugin of bad.c and asks chelad about it: refused, with a sentence
-# that says what is wrong, and nothing crashes. Needs CHELA_BUILD, CHELA_SOURCE.
+# that says what is wrong, and nothing crashes (AB-060, AB-093, AB-095). Needs
+# CHELA_BUILD, CHELA_SOURCE.
 set -u
 : "${CHELA_BUILD:?}" "${CHELA_SOURCE:?}"
 chelad=$CHELA_BUILD/core/daemon/chelad
@@ -76,6 +77,7 @@ start() {
 	result $? "$2 stops the start: $3" "$tmp/$2/out"
 }
 
+# AB-093, and for the names AB-060.
 check 0 good ''
 check 1 bad-magic 'bad-magic.*magic|not a chela plugin'
 check 2 bad-major 'bad-major.*(ABI|abi).*2'
@@ -99,7 +101,7 @@ check 21 bad-count 'bad-count.*(method|table|count)'
 start 17 bad-init 'bad-init.*init'
 start 19 bad-start 'bad-start.*start'
 
-# Files of another kind, and files that others may write.
+# AB-095: files of another kind, and files that others may write.
 mkdir -p "$tmp/text/state" && chmod 700 "$tmp/text/state"
 echo '{}' >"$tmp/text/config.json"
 echo 'this is no object' >"$tmp/text/text.so"
@@ -107,12 +109,23 @@ run text --check-plugins
 r=$?
 test $r -gt 0 && test $r -lt 124 && grep -q text "$tmp/text/out"
 result $? "a text file is refused" "$tmp/text/out"
-build 0 writable
-chmod 666 "$tmp/writable/writable.so"
-run writable --check-plugins
+for mode in 666 664 622; do
+	build 0 "open$mode"
+	chmod $mode "$tmp/open$mode/open$mode.so"
+	run "open$mode" --check-plugins
+	r=$?
+	test $r -gt 0 && test $r -lt 124 &&
+	    grep -Eq "open$mode.*others may write.*0$mode" "$tmp/open$mode/out"
+	result $? "a file of mode $mode is refused" "$tmp/open$mode/out"
+done
+build 0 link
+mv "$tmp/link/link.so" "$tmp/link/real"
+ln -s real "$tmp/link/link.so"
+run link --check-plugins
 r=$?
-test $r -gt 0 && test $r -lt 124 && grep -Eq 'writable' "$tmp/writable/out"
-result $? "a file that others may write is refused" "$tmp/writable/out"
+test $r -gt 0 && test $r -lt 124 &&
+    grep -Eq 'link.*the file is a link' "$tmp/link/out"
+result $? "a link to a good plugin is refused" "$tmp/link/out"
 
 echo "# $((n - failed)) passed, $failed failed"
 test $failed = 0

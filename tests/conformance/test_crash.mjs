@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // kill -9 at random instants while writes are under way: what was acknowledged
-// is there after the next start. Rounds: the first argument, 10 without one.
+// is there after the next start (AB-110). Rounds: the first argument, 10 without
+// one.
 import { randomInt, randomUUID } from "node:crypto";
 import { Gateway, Raw, assert, check, connectParams, finish, note, tempDir,
 	within } from "./lib.mjs";
@@ -72,7 +73,7 @@ async function history(raw, key) {
 
 let writes = 0;
 for (let round = 1; round <= rounds; round++) {
-	await check(`kill -9, round ${round}: acknowledged writes are there`, async () => {
+	await check(`AB-110 kill -9, round ${round}: acknowledged writes are there`, async () => {
 		const gw = new Gateway({ dir, token });
 		await gw.start();
 		const raw = await connected(gw);

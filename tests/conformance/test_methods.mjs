@@ -647,7 +647,7 @@ await check("events: config.changed carries no content", () => {
 	for (const e of op.events.filter((x) => x.event === "config.changed"))
 		assert.deepEqual(Object.keys(e.payload).sort(), ["hash", "path", "ts"]);
 });
-await check("events: seq counts one by one", () => {
+await check("AB-122 events: seq counts one by one", () => {
 	const seqs = op.events.map((e) => e.seq).filter((s) => s !== undefined);
 	assert.equal(seqs[0], 1);
 	for (let i = 1; i < seqs.length; i++)

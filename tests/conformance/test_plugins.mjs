@@ -40,7 +40,7 @@ for (const [how, ask] of [
 	["plugins.refresh", () => op.call("plugins.refresh", {})],
 	["SIGHUP", () => process.kill(pid, "SIGHUP")],
 ]) {
-	await check(`${how}: chat.so taken away takes chat.* away`, async () => {
+	await check(`AB-096 ${how}: chat.so taken away takes chat.* away`, async () => {
 		assert.ok((await methodsNow()).includes("chat.send"));
 		await takeAway("chat.so");
 		const from = op.events.length;
@@ -57,7 +57,7 @@ for (const [how, ask] of [
 		assert.equal((await op.call("health", {})).ok, true);
 		assert.ok(Array.isArray((await op.call("sessions.list", {})).sessions));
 	});
-	await check(`${how}: chat.so put back works again`, async () => {
+	await check(`AB-096 ${how}: chat.so put back works again`, async () => {
 		await putBack("chat.so");
 		const from = op.events.length;
 		await ask();
@@ -71,7 +71,7 @@ for (const [how, ask] of [
 	});
 }
 
-await check("a file that is no plugin is refused and harms nothing", async () => {
+await check("AB-093 a file that is no plugin is refused and harms nothing", async () => {
 	fs.writeFileSync(`${dir}/text.so`, "not an object\n", { mode: 0o644 });
 	await op.call("plugins.refresh", {}).catch(() => {});
 	const l = await op.call("plugins.list", {});

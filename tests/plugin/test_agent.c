@@ -222,6 +222,7 @@ tools_go_to_those_who_can_show_them(void)
 	end(f);
 }
 
+/* AB-123 */
 static void
 abort_keeps_what_was_said(void)
 {
@@ -257,6 +258,7 @@ abort_keeps_what_was_said(void)
 	end(f);
 }
 
+/* AB-123 */
 static void
 abort_before_the_first_word_leaves_no_row(void)
 {
@@ -280,6 +282,7 @@ abort_before_the_first_word_leaves_no_row(void)
 	end(f);
 }
 
+/* AB-123 */
 static void
 abort_after_the_last_word_is_too_late(void)
 {
@@ -415,6 +418,7 @@ failures_are_told_and_the_part_is_kept(void)
 	end(f);
 }
 
+/* AB-111 */
 static void
 a_full_disk_ends_the_run(void)
 {

@@ -357,6 +357,7 @@ shared_workspace_stays(void)
 	end(f);
 }
 
+/* AB-071, AB-072, AB-073 */
 static void
 files(void)
 {
@@ -444,6 +445,7 @@ workspace_refuses(struct fake *f, const char *method, const char *path,
 	json_object_put(params);
 }
 
+/* AB-071, AB-072 */
 static void
 workspace(void)
 {

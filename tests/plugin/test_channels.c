@@ -401,6 +401,7 @@ backoff(void)
 	fake_free(f);
 }
 
+/* AB-126 */
 static void
 once_and_in_order(void)
 {
@@ -442,6 +443,7 @@ once_and_in_order(void)
 	fake_free(f);
 }
 
+/* AB-126 */
 static void
 bounded(void)
 {
@@ -463,6 +465,7 @@ bounded(void)
 	fake_free(f);
 }
 
+/* AB-059 */
 static void
 commands_of_senders(void)
 {
@@ -482,7 +485,8 @@ commands_of_senders(void)
 }
 
 /*
- * What may have arrived is not sent again; what surely did not is, three times.
+ * AB-125: what may have arrived is not sent again; what surely did not is,
+ * three times.
  */
 static void
 deliveries(void)
@@ -515,6 +519,7 @@ deliveries(void)
 	fake_free(f);
 }
 
+/* AB-126 */
 static void
 policies(void)
 {
@@ -597,6 +602,7 @@ key_is(struct fake *f, const char *scope, const char *peer, const char *want)
 	CU_ASSERT_STRING_EQUAL(key, want);
 }
 
+/* AB-073 */
 static void
 keys(void)
 {
@@ -611,6 +617,7 @@ keys(void)
 	fake_free(f);
 }
 
+/* AB-126 */
 static void
 pairing(void)
 {

@@ -299,6 +299,7 @@ stop_text_aborts(void)
 	end(f);
 }
 
+/* AB-123 */
 static void
 abort_is_for_the_own_session(void)
 {
@@ -490,6 +491,7 @@ inject_needs_a_transcript(void)
 	end(f);
 }
 
+/* AB-120 */
 static void
 commands_are_turns_without_a_model(void)
 {

@@ -258,6 +258,7 @@ telling(void)
 	fake_free(f);
 }
 
+/* AB-059 */
 static void
 scopes_at_the_effect(void)
 {
@@ -363,6 +364,7 @@ added_run(const struct chela_command_run *who, const char *args,
 	return (0);
 }
 
+/* AB-060 */
 static void
 registered(void)
 {

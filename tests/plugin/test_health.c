@@ -302,6 +302,7 @@ probing_callers_share_one_refresh(void)
 	end();
 }
 
+/* AB-096 */
 static void
 stopping_lets_nobody_wait(void)
 {

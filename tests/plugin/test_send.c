@@ -246,6 +246,7 @@ last_row(struct fake *f, const char *key)
 	return (last_text);
 }
 
+/* AB-120 */
 static void
 webchat(void)
 {
@@ -321,6 +322,7 @@ routes(void)
 static const char one[] = "{\"to\":\"+1\",\"message\":\"one\","
     "\"channel\":\"line\",\"idempotencyKey\":\"k\"}";
 
+/* AB-120 */
 static void
 delivered_once(void)
 {
@@ -367,7 +369,7 @@ delivered_once(void)
 	fake_free(f);
 }
 
-/* The gateway ends between the delivery and the channel's answer. */
+/* AB-125: the gateway ends between the delivery and the channel's answer. */
 static void
 uncertain(void)
 {
@@ -401,6 +403,7 @@ uncertain(void)
 	fake_free(f);
 }
 
+/* AB-111, AB-125 */
 static void
 failures(void)
 {
@@ -548,7 +551,7 @@ message_actions(void)
 	fake_free(f);
 }
 
-/* Many keys: the table stays bounded, and the newest are kept. */
+/* AB-120: many keys: the table stays bounded, and the newest are kept. */
 static void
 bounded(void)
 {

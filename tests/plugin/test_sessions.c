@@ -73,6 +73,7 @@ add_text(struct fake *f, const char *key, const char *role, const char *text)
 	add_row(f, key, json);
 }
 
+/* AB-073 */
 static void
 keys_have_one_spelling(void)
 {
@@ -437,6 +438,7 @@ runs_lost_in_a_kill_are_shown(void)
 	fake_free(f);
 }
 
+/* AB-111 */
 static void
 failed_writes_are_told(void)
 {

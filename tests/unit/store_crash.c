@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kill the store at any instant: what it acknowledged must be there.
+ * Kill the store at any instant: what it acknowledged must be there (AB-110).
  *
  *	store_crash [rounds [seed]]
  *

@@ -397,6 +397,7 @@ interim_answer_keeps_the_call_open(void)
 	scene_close(&s);
 }
 
+/* AB-122 */
 static void
 gap_is_reported(void)
 {

@@ -358,6 +358,7 @@ bad_file_changes_nothing(struct home *h, const char *text)
 	h->n_changes = 0;
 }
 
+/* AB-112 */
 static void
 invalid_while_running_keeps_the_last_good(void)
 {
@@ -376,6 +377,7 @@ invalid_while_running_keeps_the_last_good(void)
 	home_close(&h);
 }
 
+/* AB-112 */
 static void
 invalid_at_start_is_refused(void)
 {
@@ -491,6 +493,7 @@ first_write_makes_the_file(void)
 	home_close(&h);
 }
 
+/* AB-113 */
 static void
 stale_hash_is_refused(void)
 {
@@ -519,6 +522,7 @@ stale_hash_is_refused(void)
 	home_close(&h);
 }
 
+/* AB-113 */
 static void
 of_two_writers_one_wins(void)
 {
@@ -647,6 +651,7 @@ restart_is_asked_for_and_noted(void)
 	home_close(&h);
 }
 
+/* AB-113 */
 static void
 set_that_drops_most_is_refused(void)
 {
@@ -663,6 +668,7 @@ set_that_drops_most_is_refused(void)
 	home_close(&h);
 }
 
+/* AB-112 */
 static void
 invalid_write_is_refused(void)
 {
@@ -679,6 +685,7 @@ invalid_write_is_refused(void)
 	home_close(&h);
 }
 
+/* AB-111 */
 static void
 full_disk_keeps_the_old_file(void)
 {

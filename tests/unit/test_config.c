@@ -193,6 +193,7 @@ keys_without_effect_are_named(void)
 	(void)conf_unref(c);
 }
 
+/* AB-112 */
 static void
 text_errors_have_a_place(void)
 {
@@ -552,6 +553,7 @@ merges_as_rfc_7396(void)
 	    "{\"a\":{\"bb\":{}}}", NULL);
 }
 
+/* AB-113 */
 static void
 arrays_are_not_lost_by_accident(void)
 {
@@ -698,6 +700,7 @@ load_of(const char *path, int want, const char *message)
 	conf_issues_fini(&is);
 }
 
+/* AB-115 */
 static void
 files_that_others_write_are_refused(void)
 {

@@ -98,6 +98,7 @@ a_deleted_key_never_gets_an_old_revision_again(void)
 	help_end();
 }
 
+/* AB-110 */
 static void
 what_was_acknowledged_is_there_after_a_restart(void)
 {

@@ -143,18 +143,21 @@ fail_and_recover(enum fault_call call, int code, int error)
 	help_end();
 }
 
+/* AB-111 */
 static void
 a_full_disk_fails_the_writes_and_no_more(void)
 {
 	fail_and_recover(FAULT_WRITE, SQLITE_FULL, -ENOSPC);
 }
 
+/* AB-111 */
 static void
 a_failed_sync_fails_the_writes_and_no_more(void)
 {
 	fail_and_recover(FAULT_SYNC, SQLITE_IOERR_FSYNC, -EIO);
 }
 
+/* AB-111 */
 static void
 what_waits_behind_a_failure_fails_with_it(void)
 {
@@ -202,6 +205,7 @@ what_waits_behind_a_failure_fails_with_it(void)
 	help_end();
 }
 
+/* AB-111 */
 static void
 closing_while_the_disk_fails_says_so(void)
 {
@@ -226,6 +230,7 @@ closing_while_the_disk_fails_says_so(void)
 	help_end();
 }
 
+/* AB-111 */
 static void
 a_start_on_a_full_disk_fails_with_a_sentence(void)
 {
@@ -247,6 +252,7 @@ a_start_on_a_full_disk_fails_with_a_sentence(void)
 	help_end();
 }
 
+/* AB-117 */
 static void
 a_file_that_was_taken_away_is_noticed(void)
 {
@@ -269,6 +275,7 @@ a_file_that_was_taken_away_is_noticed(void)
 	help_end();
 }
 
+/* AB-114 */
 static void
 another_generation_fences_this_one_off(void)
 {
@@ -288,6 +295,7 @@ another_generation_fences_this_one_off(void)
 	help_end();
 }
 
+/* AB-117 */
 static void
 a_file_that_another_process_holds_is_waited_for(void)
 {
@@ -310,6 +318,7 @@ a_file_that_another_process_holds_is_waited_for(void)
 	help_end();
 }
 
+/* AB-114 */
 static void
 a_second_owner_is_refused(void)
 {
@@ -334,6 +343,7 @@ a_second_owner_is_refused(void)
 	help_end();
 }
 
+/* AB-114 */
 static void
 the_lock_of_a_killed_owner_is_free(void)
 {
@@ -416,6 +426,7 @@ overwrite(off_t at, const void *p, size_t n)
 	(void)close(fd);
 }
 
+/* AB-117 */
 static void
 a_damaged_file_is_refused_and_left_alone(void)
 {
@@ -454,6 +465,7 @@ a_damaged_file_is_refused_and_left_alone(void)
 	help_end();
 }
 
+/* AB-117 */
 static void
 a_read_that_meets_damage_says_so(void)
 {
@@ -484,6 +496,7 @@ a_read_that_meets_damage_says_so(void)
 	help_end();
 }
 
+/* AB-115, AB-117 */
 static void
 somebody_elses_file_is_refused(void)
 {
@@ -572,6 +585,7 @@ is_private(const char *name)
 	    (st.st_mode & 07777) == 0600);
 }
 
+/* AB-115 */
 static void
 files_are_private_whatever_the_umask(void)
 {

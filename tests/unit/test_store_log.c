@@ -171,6 +171,7 @@ a_read_gives_the_window_that_was_asked_for(void)
 	help_end();
 }
 
+/* AB-116 */
 static void
 a_read_stops_at_its_limits(void)
 {
@@ -425,6 +426,7 @@ find_gives_the_newest_first_over_all_logs(void)
 	help_end();
 }
 
+/* AB-116 */
 static void
 a_long_search_lets_reads_pass(void)
 {
@@ -504,6 +506,7 @@ on_many(void *arg, int r, const struct store_row *all, size_t n)
 	loop_stop(loop);
 }
 
+/* AB-116 */
 static void
 ten_thousand_rows_do_not_hold_the_loop(void)
 {

@@ -66,7 +66,7 @@ def _():
     measured("20 MB frame", run)
 
 
-@check(f"a history of {ROWS} rows is read, while {WRITES} writes wait")
+@check(f"AB-116: a history of {ROWS} rows is read, while {WRITES} writes wait")
 def _():
     def run(gw, c):
         c.call("chat.send", {"sessionKey": "agent:main:long",
