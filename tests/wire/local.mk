@@ -8,6 +8,7 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_native.py \
 	tests/wire/test_node.py \
 	tests/wire/test_pressure.py \
+	tests/wire/test_process.py \
 	tests/wire/test_turns.py \
 	tests/wire/test_library.py \
 	tests/wire/test_vault.py \
