@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The daemon as a process: one to a state directory, private files, closed
-descriptors, a store that fails and comes back, clients that all return at once
-(AB-106, AB-114, AB-115, AB-130, AB-145)."""
+descriptors, a store or a log that fails and comes back, clients that all return
+at once (AB-103, AB-106, AB-114, AB-115, AB-130, AB-145)."""
 import json
 import os
 import random
@@ -150,6 +150,48 @@ try:
                     raise AssertionError("it does not come back")
             equal(inject(c, "kept")[0], True)
 
+    @check("AB-103: a log file that is removed, then cannot be written")
+    def _():
+        path = f"{gw.state}/logs/chela.log"
+
+        def reload():
+            """Makes it write a line."""
+            n = gw.log.count("reloading (SIGHUP)")
+            os.kill(gw.pid, signal.SIGHUP)
+            gw.logged(rf"(?s)(reloading \(SIGHUP\).*){{{n + 1}}}")
+
+        with Openclaw(gw) as c:
+            c.hello()
+
+            def until(what):
+                end = time.monotonic() + DEADLINE
+                while not what():
+                    if time.monotonic() > end:
+                        raise AssertionError("it does not come")
+                    equal(c.call("health", {})[0], True)
+
+            def is_logged():
+                if not os.path.isfile(path):
+                    return False
+                with open(path, encoding="utf-8") as log:
+                    return "SIGHUP" in log.read()
+
+            os.unlink(path)
+            reload()
+            until(is_logged)
+            equal(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+            os.rename(path, path + ".moved")
+            os.mkdir(path)
+            reload()
+            gw.logged("log: cannot write .*chela.log")
+            for _ in range(5):
+                reload()
+                equal(inject(c, "without a log")[0], True)
+            os.rmdir(path)
+            reload()
+            until(is_logged)
+            equal(gw.log.count("log: cannot write"), 1)
+
     @check("AB-114: the lock of one that was killed does not stay")
     def _():
         gw.proc.kill()
@@ -199,32 +241,55 @@ def _():
         raise AssertionError(said)
 
 
-@check("AB-145: started with descriptors 0, 1 and 2 closed")
-def _():
+def silent(run, **how):
+    """A daemon whose words nobody reads, until run(pid, client) has ended."""
     path = os.path.join(gw.dir, "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.bind(path)
         told.settimeout(DEADLINE)
         with socket.create_server(("127.0.0.1", 0)) as s:
             gw.port = s.getsockname()[1]
-        p = subprocess.Popen(
-            command(gw, "--port", str(gw.port)),
-            env=environment(gw, NOTIFY_SOCKET=path),
-            preexec_fn=lambda: [os.close(fd) for fd in (0, 1, 2)])
+        p = subprocess.Popen(command(gw, "--port", str(gw.port)),
+                             env=environment(gw, NOTIFY_SOCKET=path), **how)
         try:
             while b"READY=1" not in told.recv(4096):
                 pass
             with Openclaw(gw) as c:
                 c.hello()
-                transcript(c)
-                equal(inject(c, "kept")[0], True)
-                for fd in (0, 1, 2):
-                    equal(os.readlink(f"/proc/{p.pid}/fd/{fd}"), "/dev/null")
+                run(p, c)
             p.send_signal(signal.SIGTERM)
             equal(p.wait(DEADLINE), 0)
         finally:
             p.kill()
             p.wait()
+            os.unlink(path)
+
+
+@check("AB-145: started with descriptors 0, 1 and 2 closed")
+def _():
+    def look(p, c):
+        transcript(c)
+        equal(inject(c, "kept")[0], True)
+        for fd in (0, 1, 2):
+            equal(os.readlink(f"/proc/{p.pid}/fd/{fd}"), "/dev/null")
+
+    silent(look, preexec_fn=lambda: [os.close(fd) for fd in (0, 1, 2)])
+
+
+@check("AB-145: the reader of its standard error goes away")
+def _():
+    def look(p, c):
+        os.close(ours)
+        p.send_signal(signal.SIGHUP)
+        transcript(c)
+        equal(inject(c, "kept")[0], True)
+        equal(p.poll(), None)
+
+    ours, theirs = os.pipe()
+    silent(look, stderr=theirs)
+    os.close(theirs)
+    with open(f"{gw.state}/logs/chela.log", encoding="utf-8") as log:
+        matches(log.read(), r"reloading \(SIGHUP\)")
 
 
 with Gateway() as gw:
