@@ -6,6 +6,7 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_handshake.py \
 	tests/wire/test_requests.py \
 	tests/wire/test_native.py \
+	tests/wire/test_native_chat.py \
 	tests/wire/test_node.py \
 	tests/wire/test_pressure.py \
 	tests/wire/test_process.py \
