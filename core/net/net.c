@@ -221,6 +221,8 @@ net_set_accepting(struct net *n, bool is_on)
 {
 	size_t	 i;
 
+	if (n->is_held && is_on)
+		return;
 	for (i = 0; i < n->n_listeners; i++) {
 		if (is_on)
 			(void)event_add(&n->listeners[i].ev, NULL);
@@ -440,6 +442,44 @@ net_listen_serve(struct net *n, uint16_t port, uint16_t *ret_port,
 	if (r == 0)
 		n->listeners[n->n_listeners - 1].is_serve = true;
 	return (r);
+}
+
+int
+net_listen_serve_fd(struct net *n, int fd, uint16_t *ret_port)
+{
+	int	 r;
+
+	r = net_listen_fd(n, fd, ret_port);
+	if (r == 0)
+		n->listeners[n->n_listeners - 1].is_serve = true;
+	return (r);
+}
+
+void
+net_hold_listening(struct net *n)
+{
+	net_set_accepting(n, false);
+	n->is_held = true;
+	loop_timer_stop(n->accept_timer);
+}
+
+size_t
+net_take_listeners(struct net *n, int *ret_fds, size_t max,
+    uint32_t *ret_serve)
+{
+	size_t	 i, k = MIN_OF(max, n->n_listeners);
+
+	net_hold_listening(n);
+	*ret_serve = 0;
+	for (i = 0; i < k; i++) {
+		ret_fds[i] = n->listeners[i].fd;
+		if (n->listeners[i].is_serve)
+			*ret_serve |= UINT32_C(1) << i;
+	}
+	for (; i < n->n_listeners; i++)
+		(void)close(n->listeners[i].fd);
+	n->n_listeners = 0;
+	return (k);
 }
 
 void

@@ -90,7 +90,16 @@ int	 net_listen(struct net *n, const char *address, uint16_t port,
 int	 net_listen_serve(struct net *n, uint16_t port, uint16_t *ret_port,
 	    struct buf *why);
 int	 net_listen_fd(struct net *n, int fd, uint16_t *ret_port); /* takes fd */
+int	 net_listen_serve_fd(struct net *n, int fd, uint16_t *ret_port); /* too */
 void	 net_stop_listening(struct net *n);
+/* Leaves newcomers in the backlogs of the kernel: listeners are not closed. */
+void	 net_hold_listening(struct net *n);
+/*
+ * Gives the descriptors of the listeners, max at most; bit i of ret_serve: it is
+ * one of net_listen_serve(). Then the net listens no more.
+ */
+size_t	 net_take_listeners(struct net *n, int *ret_fds, size_t max,
+	    uint32_t *ret_serve);
 /*
  * From now on connections to this port (0: to all that are listened on) are TLS.
  * Those that are there keep what they have. ctx is counted.

@@ -96,6 +96,7 @@ struct net {
 	struct loop_timer	*accept_timer;
 	bool			 is_flush_due;
 	bool			 is_accepting;
+	bool			 is_held;	/* see net_hold_listening() */
 	bool			 is_serve;	/* the listener that accepts now */
 	int			 spare_fd;	/* given up to refuse at the limit */
 	char			*read_buf;
