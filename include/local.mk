@@ -7,6 +7,7 @@ dist_chelaservices_DATA = include/chela/services/http.h \
 	include/chela/services/access.h \
 	include/chela/services/approvals.h \
 	include/chela/services/conns.h \
+	include/chela/services/lifecycle.h \
 	include/chela/services/model.h \
 	include/chela/services/agents.h \
 	include/chela/services/nodes.h \

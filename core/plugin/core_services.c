@@ -463,5 +463,7 @@ host_export_core(struct host *h)
 		r = host_export(h, CHELA_CONNS_SERVICE, &conns_vtable);
 	if (r == 0)
 		r = access_service_export(h);
+	if (r == 0)
+		r = lifecycle_service_export(h);
 	return (r);
 }

@@ -89,6 +89,42 @@ call_take_budget(struct host *h, struct peer *p, const struct proto_call *c,
 	return (-EDQUOT);
 }
 
+/*
+ * While the gateway is suspended, only what ends that may be called, and nodes may
+ * answer what they were asked before.
+ */
+static bool
+call_is_suspended(struct host *h, struct peer *p, const struct proto_call *c,
+    const struct method *m)
+{
+	static const char	 suspend[] = "gateway.suspend.";
+	static const char	 restart[] = "gateway.restart.";
+	static const char	 invoke[] = "node.invoke.";
+	const char		*name = m->desc.name;
+	struct proto_error	 e = { .code = "UNAVAILABLE",
+	    .is_retryable = true, .has_retry_after = true,
+	    .retry_after_ms = PROTO_SUSPENDED_RETRY_MS };
+	struct buf		 msg = BUF_INIT, d = BUF_INIT;
+
+	if (strncmp(name, suspend, sizeof suspend - 1) == 0 ||
+	    strncmp(name, restart, sizeof restart - 1) == 0 ||
+	    (p->role == ROLE_NODE &&
+	    strncmp(name, invoke, sizeof invoke - 1) == 0))
+		return (false);
+	(void)buf_printf(&msg, "%s unavailable during gateway suspension", name);
+	(void)buf_printf(&d, "{\"method\":\"%s\",\"reason\":"
+	    "\"gateway-suspending\",\"phase\":\"%s\"}", name,
+	    proto_phase_name(proto_settings(h->env.proto)->phase));
+	(void)buf_putc(&d, '\0');
+	e.message = msg.data != NULL ? msg.data : "";
+	e.message_len = msg.len;
+	e.details = d.data;
+	(void)proto_failure(p, c->id, c->id_len, &e);
+	buf_fini(&msg);
+	buf_fini(&d);
+	return (true);
+}
+
 /* The method of a call that may go on; else it was answered. */
 static struct method *
 call_admit(struct host *h, struct peer *p, const struct proto_call *c)
@@ -119,6 +155,9 @@ call_admit(struct host *h, struct peer *p, const struct proto_call *c)
 		return (NULL);
 	}
 	proto_count_role(p, false);
+	if (unlikely(proto_settings(h->env.proto)->phase != PROTO_ACCEPTING) &&
+	    call_is_suspended(h, p, c, m))
+		return (NULL);
 	if (unlikely((m->desc.flags & CHELA_METHOD_WRITE) != 0) &&
 	    call_take_budget(h, p, c, m) < 0)
 		return (NULL);

@@ -44,6 +44,9 @@ struct host_env {
 	const char	*bind_address;
 	const struct net_limits *limits; /* NULL: the defaults */
 	const uint32_t	*port;		/* known once it listens */
+	/* As restart() of core.lifecycle/1; NULL: there is none. */
+	int		(*restart)(uint64_t delay_ms, void *arg);
+	void		*restart_arg;
 	bool		 check_results;	/* validate what handlers answer */
 };
 

@@ -180,6 +180,9 @@ void	 access_service_opened(struct peer *p);
 void	 access_service_closed(struct peer *p);
 void	 access_service_refused(struct peer *p, const char *reason);
 
+/* lifecycle_service.c */
+int	 lifecycle_service_export(struct host *h);
+
 /* core_services.c */
 int	 host_export_core(struct host *h);
 

@@ -278,6 +278,26 @@ connect_claims(struct peer *p, const struct proto_connect *in)
 	return (o == NULL ? -ENOMEM : 0);
 }
 
+static void
+connect_suspended(struct connect *c)
+{
+	static const char	 text[] =
+	    "connect unavailable during gateway suspension";
+	struct proto_error	 e = { .code = "UNAVAILABLE", .message = text,
+	    .message_len = sizeof text - 1, .is_retryable = true,
+	    .has_retry_after = true, .retry_after_ms = PROTO_SUSPENDED_RETRY_MS };
+	struct buf		 d = BUF_INIT;
+
+	(void)buf_printf(&d, "{\"method\":\"connect\",\"reason\":"
+	    "\"gateway-suspending\",\"phase\":\"%s\"}",
+	    proto_phase_name(c->p->proto->settings.phase));
+	(void)buf_putc(&d, '\0');
+	e.details = d.data;
+	(void)proto_failure(c->p, c->id, c->id_len, &e);
+	buf_fini(&d);
+	conn_close(c->p->conn, 1013, "gateway suspension in progress");
+}
+
 /* Everything is decided: the peer is in. */
 static void
 connect_enter(struct connect *c)
@@ -302,6 +322,12 @@ connect_enter(struct connect *c)
 	p->has_scoped_events = peer_has_cap(p, "session-scoped-events");
 	p->is_by_secret = e->is_shared || *e->issuer != '\0';
 	p->is_by_token = e->is_device_token;
+	/* Whoever may end the suspension has to get in for it. */
+	if (unlikely(proto->settings.phase != PROTO_ACCEPTING) &&
+	    !scope_covers(p->closure, SCOPE_ADMIN)) {
+		connect_suspended(c);
+		return;
+	}
 	r = proto->hooks.hello(proto->hooks.arg, p, &body, &len);
 	if (r < 0) {
 		connect_refuse(c, 1013, "UNAVAILABLE", NULL,

@@ -67,6 +67,19 @@ proto_settings(struct proto *p)
 	return (&p->settings);
 }
 
+const char *
+proto_phase_name(unsigned phase)
+{
+	static const char *const	 names[] = {
+		[PROTO_ACCEPTING] = "accepting",
+		[PROTO_PREPARING] = "preparing",
+		[PROTO_DRAINING] = "draining",
+		[PROTO_PREPARED] = "prepared",
+	};
+
+	return (names[phase]);
+}
+
 struct list *
 proto_peers(struct proto *p)
 {

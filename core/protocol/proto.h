@@ -31,6 +31,7 @@ struct schema;
 #define PROTO_BAD_FRAMES_MAX	1000	/* unreadable ones in a row: 1008 */
 #define PROTO_ROLE_REFUSED_MAX	10	/* tolerated in a row: 1008 */
 #define PROTO_QUEUED_MAX	15	/* frames behind a waiting connect */
+#define PROTO_SUSPENDED_RETRY_MS 1000
 #define PROTO_PENDING_MAX	512	/* unanswered requests of a connection */
 
 /* One request; everything is lent until on_call() returns, unless taken. */
@@ -65,11 +66,21 @@ struct proto_hooks {
 	void	*arg;
 };
 
+/* Whether new work is taken: see core.lifecycle/1. */
+enum proto_phase {
+	PROTO_ACCEPTING,
+	PROTO_PREPARING,
+	PROTO_DRAINING,
+	PROTO_PREPARED,
+};
+const char *proto_phase_name(unsigned phase);
+
 /* What may change with the configuration. */
 struct proto_settings {
 	struct access		*access; /* the caller's; never NULL */
 	struct origin_rules	 origins;	/* strings are the caller's */
 	bool			 is_draining;	/* no new clients, code 1012/1013 */
+	uint8_t			 phase;		/* enum proto_phase */
 };
 
 struct proto *proto_new(struct loop *l, const struct proto_hooks *hooks,

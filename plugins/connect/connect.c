@@ -13,6 +13,7 @@
 #include <chela/plugin.h>
 #include <chela/services/agents.h>
 #include <chela/services/hello.h>
+#include <chela/services/lifecycle.h>
 #include <chela/services/model.h>
 #include <chela/services/plugins.h>
 #include <chela/services/state.h>
@@ -21,6 +22,7 @@ static const struct chela_host		*host;
 static struct chela_ctx			*self;
 static const struct chela_state_1	*state;
 static const struct chela_plugins_1	*plugins;
+static const struct chela_lifecycle_1	*lifecycle;
 
 /* The features change with what is loaded, and with nothing else. */
 static char	*features;
@@ -129,6 +131,12 @@ snapshot_rest(struct chela_conn *conn)
 	(void)json_object_object_add(o, "uptimeMs",
 	    json_object_new_int64((int64_t)state->uptime_ms()));
 
+	if (lifecycle != NULL) {
+		v = json_object_new_object();
+		(void)json_object_object_add(v, "phase",
+		    json_object_new_string(lifecycle->phase_name()));
+		(void)json_object_object_add(o, "suspension", v);
+	}
 	agents = host->svc_import(self, CHELA_AGENTS_SERVICE);
 	models = host->svc_import(self, CHELA_MODELS_SERVICE);
 	if (agents != NULL)
@@ -207,6 +215,7 @@ connect_init(struct chela_ctx *ctx, const struct chela_host *h)
 	self = ctx;
 	state = host->svc_import(ctx, CHELA_STATE_SERVICE);
 	plugins = host->svc_import(ctx, CHELA_PLUGINS_SERVICE);
+	lifecycle = host->svc_import(ctx, CHELA_LIFECYCLE_SERVICE);
 	if (state == NULL || plugins == NULL)
 		return (-ENOSYS);
 	return (host->svc_export(ctx, CHELA_HELLO_SERVICE, &hello));
