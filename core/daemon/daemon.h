@@ -3,6 +3,7 @@
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
+#include "core/daemon/notify.h"
 #include "core/daemon/options.h"
 #include "core/net/net.h"
 
@@ -45,7 +46,24 @@ struct daemon {
 	struct conf		*origins_conf;	/* they are lent from it */
 	bool			 is_ready;
 	bool			 is_stopping;
+	/* restart.c */
+	char			*exe;		/* what runs now; NULL: unknown */
+	char			**argv;
+	struct loop_timer	*restart_timer;	/* its delay; then phase A */
+	uint64_t		 hold_end_us;	/* of phase A; 0: not in it */
+	bool			 is_restart_due;
+	bool			 is_restarting;	/* the end is by exec */
+	bool			 is_activated;	/* a service manager's sockets */
+	uint16_t		 tls_port;
+	int			 kept_fds[NOTIFY_FDS_MAX];
+	size_t			 n_kept;
+	uint32_t		 kept_serve;	/* see net_take_listeners() */
 };
+
+/* The address that the configuration's gateway.bind stands for. */
+void	 daemon_choose_bind(const struct daemon *d, char *ret, size_t size);
+/* Tells all, closes all, ends the loop when they have gone. */
+void	 daemon_stop(struct daemon *d, const char *reason);
 
 /* secrets.c: what a client must know. Blocks. */
 int	 daemon_load_auth(struct daemon *d, struct conf *conf);

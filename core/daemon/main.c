@@ -27,6 +27,7 @@
 #include "core/config/live.h"
 #include "core/daemon/daemon.h"
 #include "core/daemon/notify.h"
+#include "core/daemon/restart.h"
 #include "core/json/json.h"
 #include "core/json/schema.h"
 #include "core/net/net.h"
@@ -103,7 +104,7 @@ drain_look(void *arg)
 		(void)loop_timer_set(d->drain_timer, MS_US(50));
 }
 
-static void
+void
 daemon_stop(struct daemon *d, const char *reason)
 {
 	struct json_object	*o;
@@ -111,13 +112,19 @@ daemon_stop(struct daemon *d, const char *reason)
 	if (d->is_stopping)
 		return;
 	d->is_stopping = true;
-	notify_send("STOPPING=1");
+	loop_timer_stop(d->restart_timer);
+	if (!d->is_restarting)
+		notify_send("STOPPING=1");
 	log_notice("daemon", "stopping (%s)", reason);
 	proto_settings(d->proto)->is_draining = true;
 	net_stop_listening(d->net);
 	o = json_object_new_object();
 	if (o != NULL) {
-		(void)json_add_str(o, "reason", "gateway stopping");
+		(void)json_add_str(o, "reason", d->is_restarting ?
+		    "gateway restarting" : "gateway stopping");
+		if (d->is_restarting)
+			(void)json_add_int(o, "restartExpectedMs",
+			    RESTART_EXPECTED_MS);
 		(void)bus_emit(state_bus(d->state), "shutdown", o, NULL);
 	}
 	net_each(d->net, close_one, NULL);
@@ -146,6 +153,7 @@ on_signal(int fd, uint32_t what, void *arg)
 			break;
 		case SIGTERM:
 		case SIGINT:
+			d->is_restarting = false;	/* the end it is */
 			if (d->is_stopping)	/* twice: at once */
 				loop_stop(d->loop);
 			else
@@ -407,6 +415,8 @@ open_host(struct daemon *d)
 		.bind_address = d->bind,
 		.limits = &d->limits,
 		.port = &d->port,
+		.restart = d->exe == NULL ? NULL : restart_ask,
+		.restart_arg = d,
 		.check_results = d->opt.check_results,
 	};
 	size_t		 i;
@@ -447,9 +457,8 @@ start_plugins(struct daemon *d)
 	return (r);
 }
 
-/* The address that the configuration's gateway.bind stands for. */
-static void
-choose_bind(struct daemon *d)
+void
+daemon_choose_bind(const struct daemon *d, char *ret, size_t size)
 {
 	struct conf	*conf = conf_live_get(d->live);
 	const char	*bind = conf_get_str(conf, "gateway.bind", "loopback");
@@ -462,7 +471,7 @@ choose_bind(struct daemon *d)
 		    "127.0.0.1");
 	else if (strcmp(bind, "lan") == 0)
 		address = "0.0.0.0";
-	(void)snprintf(d->bind, sizeof d->bind, "%s", address);
+	(void)snprintf(ret, size, "%s", address);
 }
 
 /* Loopback is both families; ::1 is missing on some machines. */
@@ -480,13 +489,18 @@ listen_on(struct daemon *d, uint16_t port, uint16_t *ret_port, struct buf *why)
 
 /* port becomes one that is not tls_port, where there is one. */
 static int
-listen_inherited(struct daemon *d, int n, uint16_t tls_port, uint16_t *port,
-    bool *has_tls_port)
+listen_inherited(struct daemon *d, const struct notify_fds *fds,
+    uint16_t tls_port, uint16_t *port, bool *has_tls_port)
 {
 	uint16_t	 got = 0;
 	int		 i, r = 0;
 
-	for (i = 0; r == 0 && i < n; i++) {
+	for (i = 0; r == 0 && i < fds->n; i++) {
+		if ((fds->serve >> i & 1) != 0) {
+			r = net_listen_serve_fd(d->net, NOTIFY_FD_FIRST + i,
+			    &got);
+			continue;
+		}
 		r = net_listen_fd(d->net, NOTIFY_FD_FIRST + i, &got);
 		if (r == 0 && got == tls_port)
 			*has_tls_port = true;
@@ -555,10 +569,14 @@ start_listening(struct daemon *d)
 	    "gateway.tls.port", 0);
 	uint16_t	 port = 0;
 	bool		 has_tls_port = false;
-	int		 r, n = notify_listen_fds();
+	struct notify_fds fds;
+	int		 r;
 
-	if (n > 0) {
-		r = listen_inherited(d, n, tls_port, &port, &has_tls_port);
+	notify_listen_fds(&fds);
+	d->is_activated = fds.n > 0 && !fds.is_own;
+	d->tls_port = tls_port;
+	if (fds.n > 0) {
+		r = listen_inherited(d, &fds, tls_port, &port, &has_tls_port);
 	} else {
 		r = listen_on(d, d->opt.port >= 0 ? (uint16_t)d->opt.port :
 		    (uint16_t)conf_get_int(conf_live_get(d->live),
@@ -567,7 +585,7 @@ start_listening(struct daemon *d)
 		if (r == 0 && has_tls_port && tls_port != port)
 			r = listen_on(d, tls_port, &tls_port, &why);
 	}
-	if (r == 0)
+	if (r == 0 && fds.serve == 0)
 		r = listen_serve(d, &why);
 	(void)buf_putc(&why, '\0');
 	if (r < 0)
@@ -630,6 +648,7 @@ daemon_close(struct daemon *d)
 	d->signal_watch = loop_watch_free(d->signal_watch);
 	d->drain_timer = loop_timer_free(d->drain_timer);
 	d->end_timer = loop_timer_free(d->end_timer);
+	d->restart_timer = loop_timer_free(d->restart_timer);
 	d->loop = loop_free(d->loop);
 	daemon_free_tls(d);
 	d->host = host_free(d->host);
@@ -666,7 +685,7 @@ daemon_run(struct daemon *d)
 	    on_signal, d);
 	if (open_config(d) < 0)
 		return (EXIT_CONFIG);
-	choose_bind(d);
+	daemon_choose_bind(d, d->bind, sizeof d->bind);
 	r = open_store(d);
 	if (r < 0)
 		return (r == -EBUSY ? EXIT_RUNNING : EXIT_FAILURE);
@@ -689,6 +708,7 @@ daemon_run(struct daemon *d)
 	if (daemon_watch_tls(d) < 0)
 		return (EXIT_FAILURE);
 	d->is_ready = true;
+	conf_live_on_restart(d->live, restart_ask_conf, d);
 	notify_send("READY=1");
 	loop_measure(d->loop, MS_US(d->opt.slow_turn_ms), on_slow_turn);
 	loop_run(d->loop);
@@ -739,7 +759,11 @@ main(int argc, char **argv)
 	if (d.opt.check)
 		return (conf_check_file(d.config_path, d.opt.schema_dir,
 		    stdout) < 0 ? EXIT_CONFIG : EXIT_SUCCESS);
+	restart_init(&d, argv);
 	r = daemon_run(&d);
 	daemon_close(&d);
+	if (r == EXIT_SUCCESS && d.is_restarting)
+		r = restart_exec(&d);
+	free(d.exe);
 	return (r);
 }

@@ -36,8 +36,28 @@ notify_send(const char *state)
 	(void)close(fd);
 }
 
-int
-notify_listen_fds(void)
+/* What the names of the descriptors say, "a:b:c". */
+static void
+read_names(struct notify_fds *fds, const char *names)
+{
+	size_t	 len;
+	int	 i;
+
+	fds->is_own = names != NULL;
+	for (i = 0; names != NULL && i < fds->n; i++) {
+		len = strcspn(names, ":");
+		if (len == sizeof NOTIFY_NAME_SERVE - 1 &&
+		    memcmp(names, NOTIFY_NAME_SERVE, len) == 0)
+			fds->serve |= UINT32_C(1) << i;
+		else if (len != sizeof NOTIFY_NAME_OWN - 1 ||
+		    memcmp(names, NOTIFY_NAME_OWN, len) != 0)
+			fds->is_own = false;
+		names = names[len] == ':' ? names + len + 1 : NULL;
+	}
+}
+
+void
+notify_listen_fds(struct notify_fds *ret)
 {
 	const char	*pid = getenv("LISTEN_PID");
 	const char	*n = getenv("LISTEN_FDS");
@@ -46,12 +66,14 @@ notify_listen_fds(void)
 
 	if (pid != NULL && n != NULL && strtol(pid, NULL, 10) == getpid())
 		count = strtol(n, NULL, 10);
+	*ret = (struct notify_fds){ 0 };
+	if (count > 0 && count <= NOTIFY_FDS_MAX) {
+		ret->n = (int)count;
+		read_names(ret, getenv("LISTEN_FDNAMES"));
+	}
 	(void)unsetenv("LISTEN_PID");
 	(void)unsetenv("LISTEN_FDS");
 	(void)unsetenv("LISTEN_FDNAMES");
-	if (count < 0 || count > 8)
-		return (0);
-	for (fd = NOTIFY_FD_FIRST; fd < NOTIFY_FD_FIRST + count; fd++)
+	for (fd = NOTIFY_FD_FIRST; fd < NOTIFY_FD_FIRST + ret->n; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return ((int)count);
 }
