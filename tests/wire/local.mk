@@ -5,6 +5,7 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_frames.py \
 	tests/wire/test_handshake.py \
 	tests/wire/test_requests.py \
+	tests/wire/test_restart.py \
 	tests/wire/test_native.py \
 	tests/wire/test_native_chat.py \
 	tests/wire/test_node.py \
