@@ -238,6 +238,50 @@ with Gateway() as g:
             c.call("health", {})
             equal(n_sockets() <= before + 2, True)
 
+    @check("what is under way is named, and drained")
+    def _():
+        with Openclaw(g).hello() as c, Openclaw(g) as asker, Openclaw(g) as a:
+            a.hello(scopes=("approvals",), caps=["exec-approvals"])
+            asker.hello(scopes=("approvals",))
+            asker.send_json(asker.request("q", "exec.approval.request", {
+                "command": "uname", "twoPhase": True}))
+            equal(asker.answer("q")["payload"]["status"], "accepted")
+            p = c.call("gateway.restart.preflight", {})[1]
+            equal((p["safe"], p["counts"]["rootRequests"],
+                   p["blockers"][0]["kind"]), (False, 1, "root-request"))
+            busy = c.call("gateway.suspend.prepare", {"requestId": "r"})[1]
+            equal((busy["status"], busy["reason"], busy["activeCount"]),
+                  ("busy", "active-work", 1))
+            one = c.call("gateway.suspend.prepare",
+                         {"requestId": "r", "drain": True})[1]
+            equal((one["status"], one["activeCount"]), ("draining", 1))
+            ident = {"suspensionId": one["suspensionId"]}
+            equal(c.call("gateway.suspend.status", ident)[1]["status"],
+                  "draining")
+            asker.sock.close()	# nobody waits for it any more
+            c.event("gateway.suspension", lambda p: p["phase"] == "prepared")
+            equal(c.call("gateway.suspend.status", ident)[1]["status"],
+                  "ready")
+            equal(c.call("gateway.suspend.resume", ident)[1]["resumed"], True)
+
+    @check("a change of the configuration that needs a restart gets one")
+    def _():
+        c = Openclaw(g).hello()
+        first = boot_id(c.welcome)
+        base = c.call("config.get", {})[1]["hash"]
+        ok, res, error = c.call("config.patch", {
+            "raw": '{"gateway": {"port": 18790}}', "baseHash": base})
+        if not ok:
+            raise Wrong(error)
+        equal(res["restart"]["ok"], True)
+        c.event("shutdown")
+        equal(c.closed(), (1012, "service restart"))
+        c.sock.close()
+        c = until_ready(g)
+        equal(boot_id(c.welcome) == first, False)
+        equal(c.call("config.get", {})[1]["config"]["gateway"]["port"], 18790)
+        c.sock.close()
+
     @check("restarted, it is ready and serves probes")
     def _():
         h = http.client.HTTPConnection("127.0.0.1", g.port, timeout=DEADLINE)
