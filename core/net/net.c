@@ -44,12 +44,10 @@ net_limits_default(struct net_limits *lim)
 
 /* Runs at the end of a turn: sends what was queued, frees what died. */
 static void
-net_flush(void *arg)
+net_flush(struct net *n)
 {
-	struct net	*n = arg;
 	struct list	*l, *tmp;
 
-	n->is_flush_due = false;
 	while (!list_is_empty(&n->dirty)) {
 		l = n->dirty.next;
 		list_remove(l);
@@ -59,12 +57,24 @@ net_flush(void *arg)
 		conn_free(container_of(l, struct conn, link));
 }
 
+static void
+net_on_defer(void *arg)
+{
+	struct net	*n = arg;
+
+	n->is_flush_due = false;
+	if (n->is_ending)
+		free(n);	/* net_free() left that to this call */
+	else
+		net_flush(n);
+}
+
 void
 net_want_flush(struct net *n)
 {
-	if (n->is_flush_due)
+	if (n->is_flush_due || n->is_ending)
 		return;
-	n->is_flush_due = loop_defer(n->loop, net_flush, n) == 0;
+	n->is_flush_due = loop_defer(n->loop, net_on_defer, n) == 0;
 }
 
 static void
@@ -335,6 +345,7 @@ net_free(struct net *n)
 	if (n == NULL)
 		return (NULL);
 	net_stop_listening(n);
+	n->is_ending = true;
 	while ((c = list_first(&n->fresh, struct conn, link)) != NULL ||
 	    (c = list_first(&n->open, struct conn, link)) != NULL ||
 	    (c = list_first(&n->linger, struct conn, link)) != NULL)
@@ -350,7 +361,9 @@ net_free(struct net *n)
 	free(n->read_buf);
 	free(n->tls_in);
 	free(n->tls_out);
-	free(n);
+	/* A call that was deferred already has n, and comes. */
+	if (!n->is_flush_due)
+		free(n);
 	return (NULL);
 }
 

@@ -95,6 +95,7 @@ struct net {
 	struct loop_timer	*timer;
 	struct loop_timer	*accept_timer;
 	bool			 is_flush_due;
+	bool			 is_ending;
 	bool			 is_accepting;
 	bool			 is_held;	/* see net_hold_listening() */
 	bool			 is_serve;	/* the listener that accepts now */

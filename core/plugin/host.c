@@ -358,6 +358,10 @@ host_stop(struct host *h)
 
 	h->is_running = false;
 	frame_watchdog_stop();
+	/* The host outlives the loop, and these must not. */
+	h->inotify_watch = loop_watch_free(h->inotify_watch);
+	h->inotify_timer = loop_timer_free(h->inotify_timer);
+	h->drain_timer = loop_timer_free(h->drain_timer);
 	for (l = h->plugins.prev; l != &h->plugins; l = prev) {
 		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
 

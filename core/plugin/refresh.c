@@ -160,7 +160,7 @@ refresh_continue(void *arg)
 	struct list	*l, *prev;
 	struct chela_ctx *ctx;
 
-	if (!h->is_refreshing)
+	if (!h->is_refreshing || !h->is_running)
 		return;
 	if (refresh_is_draining(h, clock_now_us())) {
 		(void)loop_timer_set(h->drain_timer, HOST_DRAIN_US);
@@ -224,7 +224,7 @@ host_refresh(struct host *h, void (*done)(void *arg, int r), void *arg)
 		*cb = (struct refresh_cb){ h->refresh_cbs, done, arg };
 		h->refresh_cbs = cb;
 	}
-	if (h->drain_timer == NULL)
+	if (h->drain_timer == NULL && h->is_running)
 		h->drain_timer = loop_timer_new(h->env.loop, refresh_continue,
 		    h);
 	if (h->is_refreshing)
