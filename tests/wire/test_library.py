@@ -107,7 +107,7 @@ with Gateway() as gw:
             await asyncio.gather(*(bounded(n) for n in range(100)))
         run(go())
 
-    @check("websockets: shutdown event, then 1012 service restart")
+    @check("AB-129 websockets: shutdown event, then 1012 service restart")
     def _():
         async def go():
             ws = await connected(gw)

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The daemon as a process: one to a state directory, private files, closed
-descriptors, a store or a log that fails and comes back, clients that all return
-at once (AB-103, AB-106, AB-114, AB-115, AB-130, AB-145)."""
+"""The daemon as a process: one to a state directory, private files, closed or
+used up descriptors, a store or a log that fails and comes back, signals,
+clients that all return at once (AB-103, AB-106, AB-114, AB-115, AB-129, AB-130,
+AB-140, AB-145)."""
 import json
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import stat
@@ -18,6 +20,7 @@ from gateway import SOURCE, Gateway, check, chelad, equal, finish, matches
 from ws import DEADLINE, Conn, Gone, Openclaw, Wrong
 
 CLIENTS = 300
+ROOM = 20               # descriptors that are left
 BACK_S = 60             # all of them, also where a sanitizer slows it
 
 
@@ -361,5 +364,71 @@ with Gateway() as gw:
         with Openclaw(gw) as c:
             c.hello()
             equal(c.call("health", {})[0], True)
+
+with Gateway() as gw, Openclaw(gw, deadline=120) as op:
+    op.hello()
+    transcript(op)
+
+    @check("AB-140: out of descriptors: who is in is served, others later")
+    def _():
+        most = max(map(int, os.listdir(f"/proc/{gw.pid}/fd"))) + 1
+        hard = resource.prlimit(gw.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(gw.pid, resource.RLIMIT_NOFILE, (most + ROOM, hard))
+        clients = []
+        try:
+            # Three in a row: a file may have been open for a moment.
+            refused = 0
+            while refused < 3:
+                c = Openclaw(gw)
+                try:
+                    clients.append(c.hello())
+                    refused = 0
+                except (Gone, OSError):
+                    c.sock.close()
+                    refused += 1
+                if len(clients) > most + ROOM:
+                    raise AssertionError("the limit was not reached")
+            for c in [op] + clients:
+                equal(c.call("health", {})[0], True)
+            equal(inject(op, "kept all the same")[0], True)
+            for _ in range(20):
+                with Conn(gw) as c:
+                    try:
+                        c.http("GET /healthz HTTP/1.1\nHost: x\n\n")
+                        raise AssertionError("there is room")
+                    except (Gone, OSError):
+                        pass
+            equal(op.call("health", {})[0], True)
+        finally:
+            for c in clients:
+                c.sock.close()
+        # Nothing else was done than that others left.
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                with Openclaw(gw) as c:
+                    c.hello()
+                    break
+            except (Gone, OSError):
+                if time.monotonic() > end:
+                    raise
+        equal(inject(op, "and on")[0], True)
+
+for first, second in ((signal.SIGTERM, signal.SIGTERM),
+                      (signal.SIGINT, signal.SIGTERM)):
+    @check(f"AB-129: {first.name}, SIGHUP, {second.name}: it ends, and cleanly")
+    def _():
+        with Gateway() as gw:
+            # Who does not answer the close would have it wait.
+            with Openclaw(gw) as c:
+                c.hello()
+                gw.proc.send_signal(signal.SIGHUP)
+                gw.proc.send_signal(first)
+                c.event("shutdown")
+                gw.proc.send_signal(signal.SIGHUP)
+                equal(gw.proc.poll(), None)
+                gw.proc.send_signal(second)
+                equal(gw.proc.wait(DEADLINE), 0)
+            gw.ended = True
 
 finish()
