@@ -199,6 +199,7 @@ static void
 system_stop(struct chela_ctx *ctx)
 {
 	(void)ctx;
+	note_stop();
 	beat_stop();
 }
 

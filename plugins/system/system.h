@@ -65,5 +65,6 @@ void		 beat_request(const char *key);
 
 /* system_note.c: the note that a restart left. */
 int		 note_start(void);
+void		 note_stop(void);
 
 #endif

@@ -19,6 +19,8 @@ struct note {
 	char	*text;
 };
 
+static bool	is_on;		/* between start and stop */
+
 static void
 note_work(void *arg)
 {
@@ -35,8 +37,25 @@ note_work(void *arg)
 		n->text[len] = '\0';
 	}
 	(void)fclose(f);
-	/* Read or not: it must not be told at every start from now on. */
+}
+
+static void
+note_remove(void *arg)
+{
+	struct note	*n = arg;
+
 	(void)unlink(n->path);
+}
+
+static void
+note_free(struct chela_ctx *ctx, void *arg)
+{
+	struct note	*n = arg;
+
+	(void)ctx;
+	free(n->text);
+	free(n->path);
+	free(n);
 }
 
 static void
@@ -61,18 +80,27 @@ note_done(struct chela_ctx *ctx, void *arg)
 	struct note		*n = arg;
 	struct json_object	*doc;
 
-	if (n->text != NULL) {
-		doc = json_tokener_parse(n->text);
-		if (json_object_is_type(doc, json_type_object))
-			note_tell(doc);
-		else
-			sys.host->log(ctx, CHELA_LOG_WARNING,
-			    "restart note: thrown away (not JSON)");
-		json_object_put(doc);
+	/* Stopped meanwhile: it is told at the next start. */
+	if (!is_on || n->text == NULL) {
+		note_free(ctx, n);
+		return;
 	}
-	free(n->text);
-	free(n->path);
-	free(n);
+	doc = json_tokener_parse(n->text);
+	if (json_object_is_type(doc, json_type_object))
+		note_tell(doc);
+	else
+		sys.host->log(ctx, CHELA_LOG_WARNING,
+		    "restart note: thrown away (not JSON)");
+	json_object_put(doc);
+	/* Understood or not, it must not be told at every start from now on. */
+	if (sys.host->work(ctx, note_remove, note_free, n) < 0)
+		note_free(ctx, n);
+}
+
+void
+note_stop(void)
+{
+	is_on = false;
 }
 
 int
@@ -80,6 +108,7 @@ note_start(void)
 {
 	struct note	*n;
 
+	is_on = true;
 	n = calloc(1, sizeof *n);
 	if (n == NULL)
 		return (-ENOMEM);
