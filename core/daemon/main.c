@@ -290,6 +290,17 @@ open_config(struct daemon *d)
 	return (0);
 }
 
+static void
+on_store_health(void *arg, int r, const char *reason)
+{
+	(void)arg;
+	if (r < 0)
+		log_err("store", "writes are refused until the disk works again "
+		    "(%s)", reason);
+	else
+		log_notice("store", "writes are taken again");
+}
+
 static int
 open_store(struct daemon *d)
 {
@@ -297,6 +308,8 @@ open_store(struct daemon *d)
 	int		 r;
 
 	r = store_open(d->loop, d->state_dir, NULL, &d->store, &why);
+	if (r == 0)
+		store_on_health(d->store, on_store_health, NULL);
 	(void)buf_putc(&why, '\0');
 	if (r < 0)
 		log_err("store", "%s", why.data != NULL ? why.data :

@@ -146,12 +146,14 @@ try:
                   (503, False, ["storage"]))
             equal(probe(gw, "/healthz")[0], 200)
             equal(c.call("health", {})[0], True)
+            gw.logged(r"store: writes are refused until")
             os.rename(db + ".away", db)
             end = time.monotonic() + DEADLINE
             while probe(gw, "/readyz")[0] != 200:
                 if time.monotonic() > end:
                     raise AssertionError("it does not come back")
             equal(inject(c, "kept")[0], True)
+            gw.logged(r"store: writes are taken again")
 
     @check("AB-103: a log file that is removed, then cannot be written")
     def _():
