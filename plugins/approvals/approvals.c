@@ -228,7 +228,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("approvals"),
 	.version = CHELA_VERSION(1, 0, 0),
-	.summary = "asking people before something is done",
+	.summary = "Asking people before something is done",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
 	CHELA_DEPS(deps),

@@ -509,7 +509,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("audit"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "A ledger of what was done, each row tied to the one before.",
+	.summary = "A ledger of what was done, each row tied to the one before",
 	CHELA_METHODS(methods),
 	CHELA_DEPS(deps),
 	.init = audit_init,

@@ -237,7 +237,7 @@ static const struct chela_event events[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("config"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "The configuration file: read, change, describe.",
+	.summary = "The configuration file: read, change, describe",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
 	.init = config_init,

@@ -247,7 +247,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("connect"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "What a hello says: features, snapshot, policy.",
+	.summary = "What a hello says: features, snapshot, policy",
 	CHELA_METHODS(methods),
 	CHELA_DEPS(deps),
 	.init = connect_init,

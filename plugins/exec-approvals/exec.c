@@ -255,7 +255,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("exec-approvals"),
 	.version = CHELA_VERSION(1, 0, 0),
-	.summary = "which programs may run, and who is asked",
+	.summary = "Which programs may run, and who is asked",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
 	CHELA_DEPS(deps),

@@ -230,7 +230,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("gateway"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "Identity, restart and suspension of the gateway.",
+	.summary = "Identity, restart and suspension of the gateway",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
 	CHELA_DEPS(deps),

@@ -126,7 +126,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("health"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "How the gateway and what it serves are.",
+	.summary = "How the gateway and what it serves are",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
 	CHELA_DEPS(deps),

@@ -351,7 +351,7 @@ http_fini(struct chela_ctx *ctx)
 CHELA_PLUGIN = {
 	CHELA_HEAD("http"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "guarded outbound HTTP for other plugins",
+	.summary = "Guarded outbound HTTP for other plugins",
 	.init = http_init,
 	.reload = http_reload,
 	.stop = http_stop,

@@ -369,7 +369,7 @@ static const struct chela_method methods[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("logs"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "The end of the gateway's log file.",
+	.summary = "The end of the gateway's log file",
 	CHELA_METHODS(methods),
 	.init = logs_init,
 };

@@ -332,7 +332,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("model-anthropic"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "models behind an endpoint of the messages API",
+	.summary = "Models behind an endpoint of the messages API",
 	CHELA_DEPS(deps),
 	.init = anthropic_init,
 	.stop = calls_stop,

@@ -206,7 +206,7 @@ builtin_stop(struct chela_ctx *c)
 CHELA_PLUGIN = {
 	CHELA_HEAD("model-builtin"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "says that no model is configured, and how to",
+	.summary = "Says that no model is configured, and how to",
 	.init = builtin_init,
 	.stop = builtin_stop,
 };

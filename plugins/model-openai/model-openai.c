@@ -312,7 +312,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("model-openai"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "models behind an OpenAI-compatible endpoint",
+	.summary = "Models behind an OpenAI-compatible endpoint",
 	CHELA_DEPS(deps),
 	.init = openai_init,
 	.stop = calls_stop,

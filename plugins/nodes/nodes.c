@@ -356,7 +356,7 @@ static const struct chela_event events[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("nodes"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "Machines that lend their commands to the gateway.",
+	.summary = "Machines that lend their commands to the gateway",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
 	.init = nodes_init,

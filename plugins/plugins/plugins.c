@@ -499,7 +499,7 @@ static const struct chela_method methods[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("plugins"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "What is installed; switching plugins on and off.",
+	.summary = "What is installed; switching plugins on and off",
 	CHELA_METHODS(methods),
 	.init = plugins_init,
 };

@@ -558,7 +558,7 @@ process_fini(struct chela_ctx *ctx)
 CHELA_PLUGIN = {
 	CHELA_HEAD("process"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "Child processes with limits, for other plugins.",
+	.summary = "Child processes with limits, for other plugins",
 	.init = process_init,
 	.fini = process_fini,
 };

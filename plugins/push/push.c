@@ -541,7 +541,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("push"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "Web Push: messages to browsers that are not open.",
+	.summary = "Web Push: messages to browsers that are not open",
 	CHELA_METHODS(methods),
 	CHELA_DEPS(deps),
 	.init = push_init,

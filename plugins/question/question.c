@@ -529,7 +529,7 @@ static const struct chela_event events[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("question"),
 	.version = CHELA_VERSION(1, 0, 0),
-	.summary = "questions to the person, and their answers",
+	.summary = "Questions to the person, and their answers",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
 	.init = question_init,

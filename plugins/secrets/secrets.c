@@ -913,7 +913,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("secrets"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "Secrets: references, providers, an encrypted store.",
+	.summary = "Secrets: references, providers, an encrypted store",
 	CHELA_METHODS(methods),
 	CHELA_DEPS(deps),
 	.init = secrets_init,

@@ -239,7 +239,7 @@ static const struct chela_dep deps[] = {
 CHELA_PLUGIN = {
 	CHELA_HEAD("system"),
 	.version = CHELA_VERSION(0, 1, 0),
-	.summary = "Presence, events for agents, heartbeats, the machine.",
+	.summary = "Presence, events for agents, heartbeats, the machine",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
 	CHELA_DEPS(deps),
