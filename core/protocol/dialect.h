@@ -66,6 +66,14 @@ struct dialect {
 extern const struct dialect dialect_native;
 extern const struct dialect dialect_openclaw;
 
+/* What is wrong with the id and the method of a frame; or NULL. */
+const char *dialect_call_problem(const struct scan_frame *f);
+/* The members that connect has in both; auth (NULL: none) has the secrets. */
+void	 dialect_read_common(struct json_object *params,
+	    struct json_object *auth, struct proto_connect *ret);
+/* The end of a failed answer, from details to the last two brackets. */
+void	 dialect_error_tail(struct buf *out, const struct proto_error *e);
+
 /* By the name of a subprotocol; NULL when it is not one of ours. */
 const struct dialect *dialect_find(const char *name, size_t len);
 

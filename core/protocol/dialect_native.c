@@ -12,20 +12,13 @@
 static const char *
 native_frame_problem(const struct scan_frame *f)
 {
+	const char	*problem;
+
 	if (f->root != '{')
 		return ("must be object");
-	if (f->id.kind == 0)
-		return ("must have required property 'id'");
-	if (f->id.kind != '"')
-		return ("at /id: must be string");
-	if (f->id.len == 2)
-		return ("at /id: must not have fewer than 1 characters");
-	if (f->method.kind == 0)
-		return ("must have required property 'method'");
-	if (f->method.kind != '"')
-		return ("at /method: must be string");
-	if (f->method.len == 2)
-		return ("at /method: must not have fewer than 1 characters");
+	problem = dialect_call_problem(f);
+	if (problem != NULL)
+		return (problem);
 	if (f->type.kind != 0)
 		return ("at root: unexpected property 'type'");
 	if (f->unknown.kind != 0 || f->traceparent.kind != 0 ||
@@ -37,9 +30,8 @@ native_frame_problem(const struct scan_frame *f)
 static void
 native_read_connect(struct json_object *params, struct proto_connect *ret)
 {
-	struct json_object	*cred, *list, *s;
+	struct json_object	*cred;
 	const char		*mode;
-	size_t			 i;
 
 	memset(ret, 0, sizeof *ret);
 	cred = json_object_object_get(params, "credentials");
@@ -53,25 +45,9 @@ native_read_connect(struct json_object *params, struct proto_connect *ret)
 	ret->display_name = json_get_str(params, "displayName");
 	ret->version = json_get_str(params, "version");
 	ret->platform = json_get_str(params, "platform");
-	if (cred != NULL) {
-		ret->token = json_get_str(cred, "token");
-		ret->password = json_get_str(cred, "password");
-		ret->device_token = json_get_str(cred, "deviceToken");
-		ret->bootstrap_token = json_get_str(cred, "bootstrapToken");
-	}
 	ret->caps = json_object_object_get(params, "capabilities");
-	ret->device = json_object_object_get(params, "device");
-	ret->commands = json_object_object_get(params, "commands");
-	ret->permissions = json_object_object_get(params, "permissions");
-	ret->path_env = json_get_str(params, "pathEnv");
+	dialect_read_common(params, cred, ret);
 	ret->device_family = json_get_str(params, "deviceFamily");
-	list = json_object_object_get(params, "scopes");
-	ret->scope_list = list;
-	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
-		s = json_object_array_get_idx(list, i);
-		ret->scopes |= scope_parse(json_object_get_string(s),
-		    (size_t)json_object_get_string_len(s));
-	}
 }
 
 static void
@@ -95,16 +71,7 @@ native_failure(struct buf *out, const char *id, size_t id_len,
 	(void)buf_json_str(out, e->message, e->message_len);
 	(void)buf_puts(out, ",\"meta\":{\"code\":");
 	(void)buf_json_strz(out, e->code);
-	if (e->details != NULL) {
-		(void)buf_puts(out, ",\"details\":");
-		(void)buf_puts(out, e->details);
-	}
-	(void)buf_puts(out, e->is_retryable ? ",\"retryable\":true" :
-	    ",\"retryable\":false");
-	if (e->has_retry_after)
-		(void)buf_printf(out, ",\"retryAfterMs\":%llu",
-		    (unsigned long long)e->retry_after_ms);
-	(void)buf_puts(out, "}}");
+	dialect_error_tail(out, e);
 }
 
 static void
@@ -160,19 +127,3 @@ const struct dialect dialect_native = {
 	.event_tail = native_event_tail,
 	.hello = native_hello,
 };
-
-const struct dialect *
-dialect_find(const char *name, size_t len)
-{
-	static const struct dialect *const all[] = {
-		&dialect_native, &dialect_openclaw,
-	};
-	size_t	 i;
-
-	for (i = 0; i < ARRAY_LEN(all); i++) {
-		if (strlen(all[i]->subprotocol) == len &&
-		    memcmp(all[i]->subprotocol, name, len) == 0)
-			return (all[i]);
-	}
-	return (NULL);
-}

@@ -12,24 +12,17 @@
 static const char *
 openclaw_frame_problem(const struct scan_frame *f)
 {
+	const char	*problem;
+
 	if (f->root != '{')
 		return ("must be object");
 	if (f->type.kind == 0)
 		return ("must have required property 'type'");
 	if (!scan_span_is(&f->type, "req"))
 		return ("at /type: must be equal to constant");
-	if (f->id.kind == 0)
-		return ("must have required property 'id'");
-	if (f->id.kind != '"')
-		return ("at /id: must be string");
-	if (f->id.len == 2)
-		return ("at /id: must not have fewer than 1 characters");
-	if (f->method.kind == 0)
-		return ("must have required property 'method'");
-	if (f->method.kind != '"')
-		return ("at /method: must be string");
-	if (f->method.len == 2)
-		return ("at /method: must not have fewer than 1 characters");
+	problem = dialect_call_problem(f);
+	if (problem != NULL)
+		return (problem);
 	if (f->traceparent.kind != 0 && f->traceparent.kind != '"')
 		return ("at /traceparent: must be string");
 	if (f->traceparent.len > 128 + 2)
@@ -38,23 +31,6 @@ openclaw_frame_problem(const struct scan_frame *f)
 	if (f->unknown.kind != 0)
 		return ("at root: unexpected property");
 	return (NULL);
-}
-
-static uint32_t
-read_scopes(struct json_object *list)
-{
-	struct json_object	*s;
-	uint32_t		 bits = 0;
-	size_t			 i;
-
-	if (list == NULL)
-		return (0);
-	for (i = 0; i < json_object_array_length(list); i++) {
-		s = json_object_array_get_idx(list, i);
-		bits |= scope_parse(json_object_get_string(s),
-		    (size_t)json_object_get_string_len(s));
-	}
-	return (bits);
 }
 
 static void
@@ -73,8 +49,6 @@ openclaw_read_connect(struct json_object *params, struct proto_connect *ret)
 		ret->role = ROLE_OPERATOR;
 	else if (strcmp(role, "node") == 0)
 		ret->role = ROLE_NODE;
-	ret->scope_list = json_object_object_get(params, "scopes");
-	ret->scopes = read_scopes(ret->scope_list);
 	ret->client_id = json_get_str(client, "id");
 	ret->client_mode = json_get_str(client, "mode");
 	ret->display_name = json_get_str(client, "displayName");
@@ -84,17 +58,8 @@ openclaw_read_connect(struct json_object *params, struct proto_connect *ret)
 	ret->device_family = json_get_str(client, "deviceFamily");
 	ret->model = json_get_str(client, "modelIdentifier");
 	ret->time_zone = json_get_str(client, "timeZone");
-	if (auth != NULL) {
-		ret->token = json_get_str(auth, "token");
-		ret->password = json_get_str(auth, "password");
-		ret->device_token = json_get_str(auth, "deviceToken");
-		ret->bootstrap_token = json_get_str(auth, "bootstrapToken");
-	}
 	ret->caps = json_object_object_get(params, "caps");
-	ret->device = json_object_object_get(params, "device");
-	ret->commands = json_object_object_get(params, "commands");
-	ret->permissions = json_object_object_get(params, "permissions");
-	ret->path_env = json_get_str(params, "pathEnv");
+	dialect_read_common(params, auth, ret);
 	ret->is_worker = (role != NULL && strcmp(role, "worker") == 0) ||
 	    strcmp(ret->client_id, "openclaw-worker") == 0 ||
 	    strcmp(ret->client_mode, "worker") == 0;
@@ -124,16 +89,7 @@ openclaw_failure(struct buf *out, const char *id, size_t id_len,
 	(void)buf_json_strz(out, e->code);
 	(void)buf_puts(out, ",\"message\":");
 	(void)buf_json_str(out, e->message, e->message_len);
-	if (e->details != NULL) {
-		(void)buf_puts(out, ",\"details\":");
-		(void)buf_puts(out, e->details);
-	}
-	(void)buf_puts(out, e->is_retryable ? ",\"retryable\":true" :
-	    ",\"retryable\":false");
-	if (e->has_retry_after)
-		(void)buf_printf(out, ",\"retryAfterMs\":%llu",
-		    (unsigned long long)e->retry_after_ms);
-	(void)buf_puts(out, "}}");
+	dialect_error_tail(out, e);
 }
 
 static void

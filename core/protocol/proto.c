@@ -2,7 +2,6 @@
 #include "core/protocol/proto.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,16 +13,6 @@
 #include "core/json/scan.h"
 #include "core/net/http_head.h"
 #include "core/protocol/proto_priv.h"
-
-/* A frame that a worker scans. */
-struct large {
-	struct list		 link;		/* in proto.larges while it waits */
-	struct peer		*peer;		/* counted */
-	char			*text;
-	size_t			 len;
-	struct scan_limits	 lim;
-	struct scan_frame	 frame;
-};
 
 struct proto *
 proto_new(struct loop *l, const struct proto_hooks *hooks,
@@ -335,12 +324,11 @@ proto_on_close(void *arg, struct conn *c)
 	peer_close(conn_user(c));
 }
 
-static void
-proto_limits(const struct peer *p, size_t len, struct scan_limits *lim)
+void
+proto_limits(size_t len, struct scan_limits *lim)
 {
 	size_t	 heap = PROTO_HEAP_BASE + len * PROTO_HEAP_TIMES;
 
-	(void)p;
 	*lim = (struct scan_limits){
 		.depth_max = PROTO_DEPTH_MAX,
 		.heap_max = MIN_OF(heap, PROTO_HEAP_MAX),
@@ -417,8 +405,7 @@ proto_bad_frame(struct peer *p, const struct scan_frame *f, const char *problem)
 		    "invalid request frame: %s", problem);
 }
 
-/* A frame was scanned. large is its text when a worker did it: taken. */
-static void
+void
 proto_frame(struct peer *p, const struct scan_frame *f, char *large)
 {
 	struct proto		*proto = p->proto;
@@ -477,107 +464,6 @@ out:
 		proto_large_done(p, large);
 }
 
-static void
-large_scan(void *arg)
-{
-	struct large	*lg = arg;
-
-	(void)scan_frame(lg->text, lg->len, &lg->lim, &lg->frame);
-}
-
-static void
-large_scanned(void *arg)
-{
-	struct large	*lg = arg;
-	struct peer	*p = lg->peer;
-
-	if (p->conn == NULL || conn_is_closing(p->conn))
-		proto_large_done(p, lg->text);
-	else
-		proto_frame(p, &lg->frame, lg->text);
-	(void)peer_unref(p);
-	free(lg);
-}
-
-/* What one such frame may become is bounded; so is how many there are at once. */
-static void
-proto_next_large(struct proto *proto)
-{
-	struct large	*lg;
-
-	while (proto->n_larges < PROTO_LARGE_ACTIVE &&
-	    (lg = list_first(&proto->larges, struct large, link)) != NULL) {
-		list_remove(&lg->link);
-		proto->n_larges++;
-		if (loop_work(proto->loop, large_scan, large_scanned, lg) < 0) {
-			if (lg->peer->conn != NULL)
-				conn_close(lg->peer->conn, 1013,
-				    "the server is busy");
-			proto_large_done(lg->peer, lg->text);
-			(void)peer_unref(lg->peer);
-			free(lg);
-		}
-	}
-}
-
-static void
-proto_large(struct peer *p, char *data, size_t len)
-{
-	struct proto	*proto = p->proto;
-	struct large	*lg = NULL;
-
-	if (proto->large_bytes + len > PROTO_LARGE_BYTES)
-		goto fail;
-	lg = malloc(sizeof *lg);
-	if (lg == NULL)
-		goto fail;
-	lg->text = conn_take_message(p->conn, data, len);
-	if (lg->text == NULL)
-		goto fail;
-	lg->len = len;
-	lg->peer = peer_ref(p);
-	list_init(&lg->link);
-	proto_limits(p, len, &lg->lim);
-	p->is_busy = true;
-	p->large_len = (uint32_t)len;
-	proto->large_bytes += len;
-	conn_pause(p->conn);
-	list_append(&proto->larges, &lg->link);
-	proto_next_large(proto);
-	return;
-fail:
-	free(lg);
-	conn_close(p->conn, 1013, "the server is busy");
-}
-
-static void
-text_free(void *arg)
-{
-	free(arg);
-	/* What the frame's values left behind goes back to the system too. */
-	(void)malloc_trim(0);
-}
-
-static void
-proto_on_large_free(void *arg)
-{
-	proto_next_large(arg);
-}
-
-void
-proto_large_done(struct peer *p, char *text)
-{
-	/* Giving 25 MiB back to the system takes milliseconds: not here. */
-	if (loop_work(p->proto->loop, text_free, NULL, text) < 0)
-		free(text);
-	p->is_busy = false;
-	p->proto->n_larges--;
-	p->proto->large_bytes -= p->large_len;
-	if (p->conn != NULL)
-		conn_resume(p->conn);
-	(void)loop_defer(p->proto->loop, proto_on_large_free, p->proto);
-}
-
 void
 proto_message(struct peer *p, char *data, size_t len)
 {
@@ -587,7 +473,7 @@ proto_message(struct peer *p, char *data, size_t len)
 	if (len > PROTO_LARGE)
 		proto_large(p, data, len);
 	else {
-		proto_limits(p, len, &lim);
+		proto_limits(len, &lim);
 		(void)scan_frame(data, len, &lim, &f);
 		proto_frame(p, &f, NULL);
 	}

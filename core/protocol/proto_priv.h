@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The members of struct proto, and what the files of core/protocol share. */
 #ifndef PROTOCOL_PROTO_PRIV_H
 #define PROTOCOL_PROTO_PRIV_H
 
@@ -40,5 +41,11 @@ void	 connect_left(struct peer *p);
 
 /* proto.c: a message that was queued. */
 void	 proto_message(struct peer *p, char *data, size_t len);
+/* A frame was scanned. large is its text when a worker did it: taken. */
+void	 proto_frame(struct peer *p, const struct scan_frame *f, char *large);
+void	 proto_limits(size_t len, struct scan_limits *lim);
+
+/* large.c: a frame that is longer than PROTO_LARGE; data is lent. */
+void	 proto_large(struct peer *p, char *data, size_t len);
 
 #endif
