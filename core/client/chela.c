@@ -221,16 +221,13 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-void
-app_say(const char *fmt, ...)
+static void printf_like(1, 0)
+app_vsay(const char *fmt, va_list ap)
 {
-	va_list	 ap;
 	char	*text;
 	int	 n;
 
-	va_start(ap, fmt);
 	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
 	if (n < 0)
 		return;
 	(void)fflush(stdout);
@@ -238,6 +235,16 @@ app_say(const char *fmt, ...)
 	out_str(stderr, text);
 	(void)fputc('\n', stderr);
 	free(text);
+}
+
+void
+app_say(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	app_vsay(fmt, ap);
+	va_end(ap);
 }
 
 int
@@ -536,6 +543,41 @@ app_call(struct app *a, const char *method, struct json_object *params,
 	if (chela_client_call_wait(a->client, method, params, 0, 0, ret) == 0)
 		return (0);
 	return (app_failed(a, method, chela_client_last_error(a->client)));
+}
+
+int
+app_get(struct app *a, const char *method, struct json_object *params,
+    struct json_object **ret)
+{
+	int	 r;
+
+	r = app_call(a, method, params, ret);
+	if (r != 0 || !a->is_json)
+		return (r);
+	out_json(*ret);
+	json_object_put(*ret);
+	*ret = NULL;
+	return (0);
+}
+
+int
+app_do(struct app *a, const char *method, struct json_object *params,
+    const char *fmt, ...)
+{
+	struct json_object	*res;
+	va_list			 ap;
+	int			 r;
+
+	r = app_get(a, method, params, &res);
+	if (r != 0)
+		return (r);
+	json_object_put(res);
+	if (a->is_json || a->is_quiet)
+		return (EXIT_OK);
+	va_start(ap, fmt);
+	app_vsay(fmt, ap);
+	va_end(ap);
+	return (EXIT_OK);
 }
 
 /* --- the command line --- */

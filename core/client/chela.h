@@ -84,6 +84,12 @@ int	 app_connect(struct app *a, uint32_t client_flags);
  */
 int	 app_call(struct app *a, const char *method, struct json_object *params,
 	    struct json_object **ret);
+/* The same; with --json the answer is printed and *ret NULL: all is done. */
+int	 app_get(struct app *a, const char *method, struct json_object *params,
+	    struct json_object **ret);
+/* The same where the answer is of no interest to people: they are told fmt. */
+int	 app_do(struct app *a, const char *method, struct json_object *params,
+	    const char *fmt, ...) printf_like(4, 5);
 /* Prints why and returns the exit code for it. */
 int	 app_failed(struct app *a, const char *method,
 	    const struct chela_client_error *e);

@@ -260,14 +260,9 @@ approvals_history(struct app *a)
 
 	(void)json_add_int(p, "limit", a->limit <= 0 ? HISTORY_LIMIT :
 	    MIN_OF(a->limit, HISTORY_MAX));
-	r = app_call(a, "approval.history", p, &res);
-	if (r != 0)
+	r = app_get(a, "approval.history", p, &res);
+	if (r != 0 || res == NULL)
 		return (r);
-	if (a->is_json) {
-		out_json(res);
-		json_object_put(res);
-		return (EXIT_OK);
-	}
 	list = json_get_arr(res, "items");
 	table_init(&t, "llllll", "ENDED", "STATUS", "REASON", "BY", "ID", "WHAT",
 	    NULL);

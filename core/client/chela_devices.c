@@ -125,14 +125,9 @@ devices_list(struct app *a, bool is_pending_only)
 	struct json_object	*res, *pending, *paired;
 	int			 r;
 
-	r = app_call(a, "device.pair.list", NULL, &res);
-	if (r != 0)
+	r = app_get(a, "device.pair.list", NULL, &res);
+	if (r != 0 || res == NULL)
 		return (r);
-	if (a->is_json) {
-		out_json(res);
-		json_object_put(res);
-		return (EXIT_OK);
-	}
 	pending = json_get_arr(res, "pending");
 	paired = json_get_arr(res, "paired");
 	if (pending != NULL)
@@ -184,18 +179,7 @@ static int
 answer(struct app *a, const char *method, struct json_object *params,
     const char *said)
 {
-	struct json_object	*res;
-	int			 r;
-
-	r = app_call(a, method, params, &res);
-	if (r != 0)
-		return (r);
-	if (a->is_json)
-		out_json(res);
-	else if (!a->is_quiet)
-		app_say("%s", said);
-	json_object_put(res);
-	return (EXIT_OK);
+	return (app_do(a, method, params, "%s", said));
 }
 
 static int
@@ -348,16 +332,11 @@ cmd_setup_code(struct app *a, int argc, char **argv)
 	}
 	r = app_connect(a, CHELA_CLIENT_ONCE);
 	if (r == 0)
-		r = app_call(a, "device.pair.setupCode",
+		r = app_get(a, "device.pair.setupCode",
 		    params_of("bootstrapProfile", profile, "publicUrl", url,
 		    NULL), &res);
-	if (r != 0)
+	if (r != 0 || res == NULL)
 		return (r);
-	if (a->is_json) {
-		out_json(res);
-		json_object_put(res);
-		return (EXIT_OK);
-	}
 #ifdef HAVE_QRENCODE
 	if (!a->is_quiet)
 		print_qr(text_of(res, "setupCode"));

@@ -33,14 +33,9 @@ nodes_list(struct app *a)
 	size_t			 i;
 	int			 r;
 
-	r = app_call(a, "node.list", NULL, &res);
-	if (r != 0)
+	r = app_get(a, "node.list", NULL, &res);
+	if (r != 0 || res == NULL)
 		return (r);
-	if (a->is_json) {
-		out_json(res);
-		json_object_put(res);
-		return (EXIT_OK);
-	}
 	list = json_get_arr(res, "nodes");
 	table_init(&t, "lllll", "NODE", "NAME", "THERE", "APPROVAL", "COMMANDS",
 	    NULL);
@@ -139,18 +134,7 @@ static int
 nodes_tell(struct app *a, const char *method, struct json_object *params,
     const char *what, const char *whom)
 {
-	struct json_object	*res;
-	int			 r;
-
-	r = app_call(a, method, params, &res);
-	if (r != 0)
-		return (r);
-	if (a->is_json)
-		out_json(res);
-	else if (!a->is_quiet)
-		app_say("%s %s", whom, what);
-	json_object_put(res);
-	return (EXIT_OK);
+	return (app_do(a, method, params, "%s %s", whom, what));
 }
 
 static int
@@ -162,14 +146,9 @@ nodes_describe(struct app *a, const char *id)
 	int64_t			 now = (int64_t)clock_wall_ms();
 	int			 r;
 
-	r = app_call(a, "node.describe", params_of("nodeId", id, NULL), &res);
-	if (r != 0)
+	r = app_get(a, "node.describe", params_of("nodeId", id, NULL), &res);
+	if (r != 0 || res == NULL)
 		return (r);
-	if (a->is_json) {
-		out_json(res);
-		json_object_put(res);
-		return (EXIT_OK);
-	}
 	out_pair("node", "%s", text_of(res, "nodeId"));
 	out_pair("name", "%s", text_of(res, "displayName"));
 	out_pair("platform", "%s", text_of(res, "platform"));

@@ -14,14 +14,9 @@ plugins_list(struct app *a)
 	size_t			 i;
 	int			 r;
 
-	r = app_call(a, "plugins.list", NULL, &res);
-	if (r != 0)
+	r = app_get(a, "plugins.list", NULL, &res);
+	if (r != 0 || res == NULL)
 		return (r);
-	if (a->is_json) {
-		out_json(res);
-		json_object_put(res);
-		return (EXIT_OK);
-	}
 	list = json_get_arr(res, "plugins");
 	table_init(&t, "llll", "PLUGIN", "STATE", "VERSION", "DESCRIPTION",
 	    NULL);
@@ -60,15 +55,10 @@ plugins_show(struct app *a, const char *id)
 	struct json_object	*res, *p, *d;
 	int			 r;
 
-	r = app_call(a, "plugins.inspect", params_of("pluginId", id, NULL),
+	r = app_get(a, "plugins.inspect", params_of("pluginId", id, NULL),
 	    &res);
-	if (r != 0)
+	if (r != 0 || res == NULL)
 		return (r);
-	if (a->is_json) {
-		out_json(res);
-		json_object_put(res);
-		return (EXIT_OK);
-	}
 	p = json_get_obj(res, "plugin");
 	out_pair("plugin", "%s", text_of(p, "id"));
 	out_pair("name", "%s", text_of(p, "name"));
@@ -138,23 +128,6 @@ plugins_switch(struct app *a, const char *id, bool on)
 	return (EXIT_OK);
 }
 
-static int
-plugins_refresh(struct app *a)
-{
-	struct json_object	*res;
-	int			 r;
-
-	r = app_call(a, "plugins.refresh", NULL, &res);
-	if (r != 0)
-		return (r);
-	if (a->is_json)
-		out_json(res);
-	else if (!a->is_quiet)
-		app_say("plugins were looked through again");
-	json_object_put(res);
-	return (EXIT_OK);
-}
-
 int
 cmd_plugins(struct app *a, int argc, char **argv)
 {
@@ -175,7 +148,8 @@ cmd_plugins(struct app *a, int argc, char **argv)
 	if (strcmp(verb, "list") == 0)
 		return (plugins_list(a));
 	if (strcmp(verb, "refresh") == 0)
-		return (plugins_refresh(a));
+		return (app_do(a, "plugins.refresh", NULL,
+		    "plugins were looked through again"));
 	if (strcmp(verb, "show") == 0)
 		return (plugins_show(a, argv[1]));
 	return (plugins_switch(a, argv[1], strcmp(verb, "enable") == 0));

@@ -24,14 +24,9 @@ secrets_list(struct app *a)
 	struct buf		 text = BUF_INIT;
 	int			 r;
 
-	r = app_call(a, "secrets.store.list", json_object_new_object(), &res);
-	if (r != 0)
+	r = app_get(a, "secrets.store.list", json_object_new_object(), &res);
+	if (r != 0 || res == NULL)
 		return (r);
-	if (a->is_json) {
-		out_json(res);
-		json_object_put(res);
-		return (EXIT_OK);
-	}
 	list = json_get_arr(res, "entries");
 	table_init(&t, "lllll", "NAME", "KIND", "CHANGED", "BY", "HOSTS", NULL);
 	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
@@ -193,24 +188,6 @@ secrets_set(struct app *a, const char *name, char **hosts, int n_hosts)
 }
 
 static int
-secrets_delete(struct app *a, const char *name)
-{
-	struct json_object	*res;
-	int			 r;
-
-	r = app_call(a, "secrets.store.delete", params_of("name", name, NULL),
-	    &res);
-	if (r != 0)
-		return (r);
-	if (a->is_json)
-		out_json(res);
-	else if (!a->is_quiet)
-		app_say("%s: deleted", name);
-	json_object_put(res);
-	return (EXIT_OK);
-}
-
-static int
 secrets_reload(struct app *a)
 {
 	struct json_object	*res;
@@ -255,6 +232,8 @@ cmd_secrets(struct app *a, int argc, char **argv)
 		return (r);
 	if (strcmp(verb, "list") == 0)
 		return (secrets_list(a));
-	return (strcmp(verb, "reload") == 0 ? secrets_reload(a) :
-	    secrets_delete(a, argv[1]));
+	if (strcmp(verb, "reload") == 0)
+		return (secrets_reload(a));
+	return (app_do(a, "secrets.store.delete", params_of("name", argv[1],
+	    NULL), "%s: deleted", argv[1]));
 }
