@@ -18,6 +18,8 @@
 #include <chela/services/model.h>
 #include <chela/services/sessions.h>
 
+#include "../common/json.h"
+
 #define RUNS_MAX		1000u	/* running and waiting, all sessions */
 #define ENDED_MAX		1000u	/* ended ones that are remembered */
 #define ENDED_MS		600000u	/* how long: agent.wait */
@@ -229,13 +231,6 @@ void	waiters_free(void);
 /* agent_util.c */
 int	text_add(struct text *t, const char *s, size_t len);
 void	text_free(struct text *t);
-const char *get_str(struct json_object *o, const char *name);
-int64_t	get_int(struct json_object *o, const char *name, int64_t none);
-bool	get_bool(struct json_object *o, const char *name, bool none);
-struct json_object *get_any(struct json_object *o, const char *name);
-void	set_str(struct json_object *o, const char *name, const char *value);
-void	set_int(struct json_object *o, const char *name, int64_t value);
-void	set_bool(struct json_object *o, const char *name, bool value);
 struct json_object *conf_any(const char *path);
 /* An agent's own part of the configuration, or NULL; lent. */
 struct json_object *agent_conf(const char *id);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small helpers of plugin agent: growing texts, members of objects. */
+/* Small helpers of plugin agent: growing texts, the configuration. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,67 +32,6 @@ text_free(struct text *t)
 {
 	free(t->s);
 	memset(t, 0, sizeof *t);
-}
-
-struct json_object *
-get_any(struct json_object *o, const char *name)
-{
-	struct json_object *v = NULL;
-
-	if (!json_object_is_type(o, json_type_object))
-		return (NULL);
-	(void)json_object_object_get_ex(o, name, &v);
-	return (v);
-}
-
-const char *
-get_str(struct json_object *o, const char *name)
-{
-	struct json_object *v = get_any(o, name);
-
-	if (!json_object_is_type(v, json_type_string))
-		return (NULL);
-	return (json_object_get_string(v));
-}
-
-int64_t
-get_int(struct json_object *o, const char *name, int64_t none)
-{
-	struct json_object *v = get_any(o, name);
-
-	if (!json_object_is_type(v, json_type_int) &&
-	    !json_object_is_type(v, json_type_double))
-		return (none);
-	return (json_object_get_int64(v));
-}
-
-bool
-get_bool(struct json_object *o, const char *name, bool none)
-{
-	struct json_object *v = get_any(o, name);
-
-	if (!json_object_is_type(v, json_type_boolean))
-		return (none);
-	return (json_object_get_boolean(v) != 0);
-}
-
-void
-set_str(struct json_object *o, const char *name, const char *value)
-{
-	if (value != NULL)
-		json_object_object_add(o, name, json_object_new_string(value));
-}
-
-void
-set_int(struct json_object *o, const char *name, int64_t value)
-{
-	json_object_object_add(o, name, json_object_new_int64(value));
-}
-
-void
-set_bool(struct json_object *o, const char *name, bool value)
-{
-	json_object_object_add(o, name, json_object_new_boolean(value));
 }
 
 static int

@@ -11,6 +11,8 @@
 #include <chela/plugin.h>
 #include <chela/services/agents.h>
 
+#include "../common/json.h"
+
 #define AGENTS_MAX		256
 #define JOBS_MAX		64	/* file jobs at a time */
 #define PATH_DEPTH_MAX		64
@@ -34,8 +36,6 @@ extern struct agents agents;
 
 /* agents_conf.c */
 extern const struct chela_agents_1 agents_service;
-struct json_object *obj_get(struct json_object *obj, const char *key);
-const char *obj_str(struct json_object *obj, const char *key);
 struct json_object *conf_path(const char *path);
 struct agent_entry {
 	char			 id[CHELA_AGENT_ID_MAX + 1];

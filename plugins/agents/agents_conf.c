@@ -12,28 +12,6 @@
 #include <string.h>
 
 struct json_object *
-obj_get(struct json_object *obj, const char *key)
-{
-	struct json_object	*val;
-
-	if (!json_object_is_type(obj, json_type_object) ||
-	    !json_object_object_get_ex(obj, key, &val))
-		return (NULL);
-	return (val);
-}
-
-const char *
-obj_str(struct json_object *obj, const char *key)
-{
-	struct json_object	*val = obj_get(obj, key);
-
-	if (!json_object_is_type(val, json_type_string) ||
-	    json_object_get_string_len(val) == 0)
-		return (NULL);
-	return (json_object_get_string(val));
-}
-
-struct json_object *
 conf_path(const char *path)
 {
 	return (agents.host->conf_path(agents.ctx, path));
@@ -89,7 +67,7 @@ entries_order(struct agent_entry *e, uint32_t n, const char *first_id)
 
 	(void)snprintf(id, sizeof id, "%s", first_id);
 	for (i = 0; i < n && pick == UINT32_MAX; i++) {
-		if (json_object_get_boolean(obj_get(e[i].conf, "default")))
+		if (json_object_get_boolean(get_any(e[i].conf, "default")))
 			pick = i;
 	}
 	if (pick != UINT32_MAX)
@@ -143,8 +121,8 @@ agents_get(struct agent_entry *ret, uint32_t max)
 		for (i = 0; i < json_object_array_length(list) && n < max;
 		    i++) {
 			conf = json_object_array_get_idx(list, i);
-			if (obj_str(conf, "id") != NULL &&
-			    entry_set(&one, obj_str(conf, "id"), conf) == 0 &&
+			if (get_text(conf, "id") != NULL &&
+			    entry_set(&one, get_text(conf, "id"), conf) == 0 &&
 			    !entries_have(ret, n, one.id))
 				ret[n++] = one;
 		}
@@ -201,7 +179,7 @@ workspace_expand(const char *text, char *ret, size_t size)
 void
 agent_workspace(const struct agent_entry *e, char *ret, size_t size)
 {
-	const char	*own = obj_str(e->conf, "workspace");
+	const char	*own = get_text(e->conf, "workspace");
 	const char	*common = NULL;
 
 	if (own != NULL && workspace_expand(own, ret, size) == 0)
@@ -211,7 +189,7 @@ agent_workspace(const struct agent_entry *e, char *ret, size_t size)
 		    agents.host->state_dir(), e->id);
 		return;
 	}
-	common = obj_str(conf_path("agents.defaults"), "workspace");
+	common = get_text(conf_path("agents.defaults"), "workspace");
 	if (common != NULL && workspace_expand(common, ret, size) == 0)
 		return;
 	(void)snprintf(ret, size, "%s/workspace", agents.host->state_dir());
@@ -220,10 +198,10 @@ agent_workspace(const struct agent_entry *e, char *ret, size_t size)
 const char *
 agent_name(const struct agent_entry *e)
 {
-	const char	*name = obj_str(e->conf, "name");
+	const char	*name = get_text(e->conf, "name");
 
 	if (name == NULL)
-		name = obj_str(obj_get(e->conf, "identity"), "name");
+		name = get_text(get_any(e->conf, "identity"), "name");
 	return (name);
 }
 
@@ -241,7 +219,7 @@ service_default_id(void)
 static const char *
 service_main_key(void)
 {
-	const char	*key = obj_str(conf_path("session"), "mainKey");
+	const char	*key = get_text(conf_path("session"), "mainKey");
 
 	return (key != NULL ? key : "main");
 }
@@ -268,9 +246,9 @@ service_info(const char *id, struct chela_agent_info *ret_info)
 	text = agent_name(&e);
 	(void)snprintf(ret_info->name, sizeof ret_info->name, "%s",
 	    text != NULL ? text : "");
-	model = obj_get(e.conf, "model");
+	model = get_any(e.conf, "model");
 	text = json_object_is_type(model, json_type_string) ?
-	    json_object_get_string(model) : obj_str(model, "primary");
+	    json_object_get_string(model) : get_text(model, "primary");
 	(void)snprintf(ret_info->model, sizeof ret_info->model, "%s",
 	    text != NULL ? text : "");
 	agent_workspace(&e, ret_info->workspace, sizeof ret_info->workspace);

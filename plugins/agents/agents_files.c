@@ -194,8 +194,8 @@ files_job(struct chela_req *req, struct json_object *params, int named,
     struct job **ret_job)
 {
 	struct agent_entry	 e;
-	struct json_object	*name = obj_get(params, "name");
-	const char		*id = obj_str(params, "agentId");
+	struct json_object	*name = get_any(params, "name");
+	const char		*id = get_text(params, "agentId");
 	struct job		*job;
 
 	*ret_job = NULL;
@@ -257,7 +257,7 @@ int
 agents_files_set(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct json_object	*content = obj_get(params, "content");
+	struct json_object	*content = get_any(params, "content");
 	struct job		*job;
 	int			 r;
 

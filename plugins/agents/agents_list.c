@@ -41,7 +41,7 @@ row_model(struct json_object *row, const struct agent_entry *e)
 	const struct chela_models_1	*svc = NULL;
 	struct chela_model_ref		 ref;
 	struct json_object		*out = json_object_new_object(), *list;
-	struct json_object		*model = obj_get(e->conf, "model");
+	struct json_object		*model = get_any(e->conf, "model");
 	const char			*why = NULL;
 	char				 text[400];
 	size_t				 i;
@@ -60,11 +60,11 @@ row_model(struct json_object *row, const struct agent_entry *e)
 		    json_object_get_string(model));
 	else
 		(void)snprintf(text, sizeof text, "%s",
-		    obj_str(model, "primary") != NULL ?
-		    obj_str(model, "primary") : "builtin/builtin");
+		    get_text(model, "primary") != NULL ?
+		    get_text(model, "primary") : "builtin/builtin");
 	(void)json_object_object_add(out, "primary",
 	    json_object_new_string(text));
-	list = obj_get(model, "fallbacks");
+	list = get_any(model, "fallbacks");
 	if (json_object_is_type(list, json_type_array)) {
 		model = json_object_new_array();
 		for (i = 0; i < json_object_array_length(list); i++)
@@ -90,19 +90,19 @@ static int
 row_identity(struct json_object *row, const struct agent_entry *e)
 {
 	static const char *const keys[] = { "name", "theme", "emoji", "avatar" };
-	struct json_object	*in = obj_get(e->conf, "identity"), *out;
+	struct json_object	*in = get_any(e->conf, "identity"), *out;
 	const char		*text;
 	size_t			 i;
 	int			 is_file = 0;
 
 	out = json_object_new_object();
 	for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		text = obj_str(in, keys[i]);
+		text = get_text(in, keys[i]);
 		if (text != NULL)
 			(void)json_object_object_add(out, keys[i],
 			    json_object_new_string(text));
 	}
-	text = obj_str(in, "avatar");
+	text = get_text(in, "avatar");
 	if (text != NULL && avatar_is_url(text))
 		(void)json_object_object_add(out, "avatarUrl",
 		    json_object_new_string(text));
@@ -121,7 +121,7 @@ list_build(int *ret_files)
 {
 	struct agent_entry	 all[AGENTS_MAX];
 	struct json_object	*out, *rows, *row;
-	const char		*scope = obj_str(conf_path("session"), "scope");
+	const char		*scope = get_text(conf_path("session"), "scope");
 	char			 path[PATH_MAX];
 	uint32_t		 i, n = agents_get(all, AGENTS_MAX);
 
@@ -162,8 +162,8 @@ list_build(int *ret_files)
 static void
 avatar_read(struct json_object *row)
 {
-	struct json_object	*identity = obj_get(row, "identity");
-	const char		*avatar = obj_str(identity, "avatar");
+	struct json_object	*identity = get_any(row, "identity");
+	const char		*avatar = get_text(identity, "avatar");
 	const char		*type;
 	char			*bytes = NULL, *coded = NULL, *url = NULL;
 	size_t			 len = 0;
@@ -175,7 +175,7 @@ avatar_read(struct json_object *row)
 	type = mime_of(avatar, 0);
 	if (strncmp(type, "image/", 6) != 0)
 		return;
-	root = dir_open(obj_str(row, "workspace"));
+	root = dir_open(get_text(row, "workspace"));
 	if (root < 0)
 		return;
 	fd = path_open_file(root, avatar);
@@ -196,7 +196,7 @@ avatar_read(struct json_object *row)
 static void
 list_work(struct job *job)
 {
-	struct json_object	*rows = obj_get(job->result, "agents");
+	struct json_object	*rows = get_any(job->result, "agents");
 	size_t			 i;
 
 	for (i = 0; i < json_object_array_length(rows); i++)

@@ -288,8 +288,8 @@ workspace_job(struct chela_req *req, struct json_object *params,
     struct job **ret_job)
 {
 	struct agent_entry	 e;
-	struct json_object	*path = obj_get(params, "path");
-	const char		*id = obj_str(params, "agentId"), *text = "";
+	struct json_object	*path = get_any(params, "path");
+	const char		*id = get_text(params, "agentId"), *text = "";
 	struct job		*job;
 	size_t			 len = 0;
 
@@ -333,9 +333,9 @@ agents_workspace_list(struct chela_ctx *ctx, struct chela_req *req,
 	if (job == NULL)
 		return (r);
 	job->limit = LIST_LIMIT;
-	job->offset = json_object_get_int64(obj_get(params, "offset"));
-	if (obj_get(params, "limit") != NULL)
-		job->limit = json_object_get_int64(obj_get(params, "limit"));
+	job->offset = json_object_get_int64(get_any(params, "offset"));
+	if (get_any(params, "limit") != NULL)
+		job->limit = json_object_get_int64(get_any(params, "limit"));
 	if (job->limit > LIST_LIMIT_MAX)
 		job->limit = LIST_LIMIT_MAX;
 	r = job_start(job, list_work, list_done);

@@ -102,8 +102,8 @@ merge(struct json_object *into, struct json_object *changes)
 		if (val == NULL) {
 			json_object_object_del(into, key);
 		} else if (json_object_is_type(val, json_type_object) &&
-		    json_object_is_type(obj_get(into, key), json_type_object)) {
-			merge(obj_get(into, key), val);
+		    json_object_is_type(get_any(into, key), json_type_object)) {
+			merge(get_any(into, key), val);
 		} else {
 			(void)json_object_object_add(into, key,
 			    json_object_get(val));
@@ -134,9 +134,9 @@ static struct json_object *
 patch_of(struct json_object *parsed, const char *id,
     struct json_object *changes, struct json_object *replace)
 {
-	struct json_object	*in = obj_get(parsed, "agents");
-	struct json_object	*map = obj_get(in, "entries");
-	struct json_object	*list = obj_get(in, "list"), *copy, *entry = NULL;
+	struct json_object	*in = get_any(parsed, "agents");
+	struct json_object	*map = get_any(in, "entries");
+	struct json_object	*list = get_any(in, "list"), *copy, *entry = NULL;
 	struct json_object	*patch = json_object_new_object(), *part;
 	const char		*name = id;
 	size_t			 i;
@@ -151,7 +151,7 @@ patch_of(struct json_object *parsed, const char *id,
 			struct json_object *one =
 			    json_object_array_get_idx(list, i), *own = NULL;
 
-			if (same_id(obj_str(one, "id"), id)) {
+			if (same_id(get_text(one, "id"), id)) {
 				if (changes == NULL)
 					continue;
 				(void)json_object_deep_copy(one, &own, NULL);
@@ -194,7 +194,7 @@ static int
 patch_bindings(struct json_object *patch, struct json_object *parsed,
     const char *id, struct json_object *replace)
 {
-	struct json_object	*in = obj_get(parsed, "bindings"), *out, *one;
+	struct json_object	*in = get_any(parsed, "bindings"), *out, *one;
 	size_t			 i;
 	int			 n = 0;
 
@@ -203,7 +203,7 @@ patch_bindings(struct json_object *patch, struct json_object *parsed,
 	out = json_object_new_array();
 	for (i = 0; i < json_object_array_length(in); i++) {
 		one = json_object_array_get_idx(in, i);
-		if (same_id(obj_str(one, "agentId"), id))
+		if (same_id(get_text(one, "agentId"), id))
 			n++;
 		else
 			(void)json_object_array_add(out, json_object_get(one));
@@ -253,16 +253,16 @@ change_write(struct job *job, struct json_object *changes, int *ret_bindings,
 		return (-ENODEV);
 	}
 	replace = json_object_new_array();
-	patch = patch_of(obj_get(snap, "parsed"), job->id, changes, replace);
+	patch = patch_of(get_any(snap, "parsed"), job->id, changes, replace);
 	if (ret_bindings != NULL)
-		*ret_bindings = patch_bindings(patch, obj_get(snap, "parsed"),
+		*ret_bindings = patch_bindings(patch, get_any(snap, "parsed"),
 		    job->id, replace);
 	memset(&w, 0, sizeof w);
 	w.struct_size = sizeof w;
 	w.kind = CHELA_CONFIG_PATCH;
 	w.raw = json_object_to_json_string_ext(patch, JSON_C_TO_STRING_PLAIN);
 	w.raw_len = strlen(w.raw);
-	w.base_hash = obj_str(snap, "hash");
+	w.base_hash = get_text(snap, "hash");
 	w.replace_paths = replace;
 	r = config->write(&w, done, job);
 	json_object_put(patch);
@@ -278,7 +278,7 @@ change_write(struct job *job, struct json_object *changes, int *ret_bindings,
 static int
 text_ok(struct json_object *params, const char *key, size_t max)
 {
-	struct json_object	*val = obj_get(params, key);
+	struct json_object	*val = get_any(params, key);
 	size_t			 len;
 
 	if (val == NULL)
@@ -305,15 +305,15 @@ params_bad(struct chela_req *req, struct json_object *params)
 		    agents.host->req_method(req));
 		return (1);
 	}
-	if (obj_str(params, "workspace") != NULL &&
-	    workspace_expand(obj_str(params, "workspace"), path,
+	if (get_text(params, "workspace") != NULL &&
+	    workspace_expand(get_text(params, "workspace"), path,
 	    sizeof path) < 0) {
 		(void)agents.host->req_fail(req, "INVALID_REQUEST",
 		    "invalid %s params: workspace can not be used",
 		    agents.host->req_method(req));
 		return (1);
 	}
-	model = obj_str(params, "model");
+	model = get_text(params, "model");
 	models = service(CHELA_MODELS_SERVICE);
 	if (model == NULL || models == NULL)
 		return (0);
@@ -345,12 +345,12 @@ create_written(const struct chela_config_outcome *o, void *arg)
 	(void)json_object_object_add(out, "agentId",
 	    json_object_new_string(job->id));
 	(void)json_object_object_add(out, "name",
-	    json_object_get(obj_get(job->params, "name")));
+	    json_object_get(get_any(job->params, "name")));
 	(void)json_object_object_add(out, "workspace",
 	    json_object_new_string(job->root));
-	if (obj_str(job->params, "model") != NULL)
+	if (get_text(job->params, "model") != NULL)
 		(void)json_object_object_add(out, "model",
-		    json_object_get(obj_get(job->params, "model")));
+		    json_object_get(get_any(job->params, "model")));
 	(void)agents.host->req_reply(job->req, out);
 	job_free(job);
 }
@@ -358,9 +358,9 @@ create_written(const struct chela_config_outcome *o, void *arg)
 static void
 create_work(struct job *job)
 {
-	const char	*emoji = obj_str(job->params, "emoji");
+	const char	*emoji = get_text(job->params, "emoji");
 
-	job->r = workspace_seed(job->root, obj_str(job->params, "name"),
+	job->r = workspace_seed(job->root, get_text(job->params, "name"),
 	    emoji != NULL ? emoji : "");
 }
 
@@ -399,7 +399,7 @@ agents_create(struct chela_ctx *ctx, struct chela_req *req,
 	(void)ctx;
 	if (params_bad(req, params))
 		return (0);
-	if (agents_service.normalise(obj_str(params, "name"), id) < 0)
+	if (agents_service.normalise(get_text(params, "name"), id) < 0)
 		return (agents.host->req_fail(req, "INVALID_REQUEST",
 		    "invalid agents.create params: name needs a letter or a digit"));
 	if (agent_find(id, &e) == 0)
@@ -448,7 +448,7 @@ agents_update(struct chela_ctx *ctx, struct chela_req *req,
 	struct agent_entry	 e;
 	struct json_object	*changes;
 	struct job		*job;
-	const char		*id = obj_str(params, "agentId");
+	const char		*id = get_text(params, "agentId");
 	int			 r;
 
 	(void)ctx;
@@ -618,7 +618,7 @@ agents_delete(struct chela_ctx *ctx, struct chela_req *req,
 {
 	struct agent_entry	 all[AGENTS_MAX], e;
 	struct job		*job;
-	const char		*id = obj_str(params, "agentId");
+	const char		*id = get_text(params, "agentId");
 	int			 n_bindings = 0;
 
 	(void)ctx;
@@ -637,7 +637,7 @@ agents_delete(struct chela_ctx *ctx, struct chela_req *req,
 		return (agents.host->req_fail(req, "UNAVAILABLE",
 		    "too many files are being worked on"));
 	agent_workspace(&e, job->root, sizeof job->root);
-	if (json_object_get_boolean(obj_get(params, "deleteFiles")))
+	if (json_object_get_boolean(get_any(params, "deleteFiles")))
 		job->flags |= DELETE_FILES;
 	if (change_write(job, NULL, &n_bindings, delete_written) < 0) {
 		job_free(job);

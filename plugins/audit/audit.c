@@ -24,45 +24,16 @@ struct query {
 	bool			 is_more;
 };
 
-struct json_object *
-obj_get(struct json_object *o, const char *key)
-{
-	struct json_object	*v;
-
-	if (!json_object_is_type(o, json_type_object) ||
-	    !json_object_object_get_ex(o, key, &v))
-		return (NULL);
-	return (v);
-}
-
-const char *
-obj_str(struct json_object *o, const char *key)
-{
-	struct json_object	*v = obj_get(o, key);
-
-	return (json_object_is_type(v, json_type_string) ?
-	    json_object_get_string(v) : NULL);
-}
-
-int64_t
-obj_int(struct json_object *o, const char *key, int64_t otherwise)
-{
-	struct json_object	*v = obj_get(o, key);
-
-	return (json_object_is_type(v, json_type_int) ?
-	    json_object_get_int64(v) : otherwise);
-}
-
 /* --- filters --- */
 
 static bool
 is_equal(struct json_object *params, const char *key, struct json_object *e)
 {
-	const char	*want = obj_str(params, key), *have;
+	const char	*want = get_str(params, key), *have;
 
 	if (want == NULL)
 		return (true);
-	have = obj_str(e, key);
+	have = get_str(e, key);
 	return (have != NULL && strcmp(have, want) == 0);
 }
 
@@ -71,8 +42,8 @@ is_wanted(const struct query *q, struct json_object *e)
 {
 	static const char *const keys[] = { "agentId", "sessionKey", "runId",
 	    "kind", "status", "direction", "channel" };
-	const char	*kind = obj_str(e, "kind");
-	int64_t		 at = obj_int(e, "occurredAt", -1);
+	const char	*kind = get_str(e, "kind");
+	int64_t		 at = get_int(e, "occurredAt", -1);
 	size_t		 i;
 
 	/* The ledger has other kinds that these methods do not show. */
@@ -85,8 +56,8 @@ is_wanted(const struct query *q, struct json_object *e)
 		if (!is_equal(q->params, keys[i], e))
 			return (false);
 	}
-	return (at >= obj_int(q->params, "after", 0) &&
-	    at <= obj_int(q->params, "before", INT64_MAX));
+	return (at >= get_int(q->params, "after", 0) &&
+	    at <= get_int(q->params, "before", INT64_MAX));
 }
 
 /* The event as a client gets it. Takes e. */
@@ -132,8 +103,8 @@ static struct json_object *
 run_result(struct query *q)
 {
 	bool			 is_known;
-	const char		*run = obj_str(q->params, "runId");
-	const char		*execution = obj_str(q->params, "executionId");
+	const char		*run = get_str(q->params, "runId");
+	const char		*execution = get_str(q->params, "executionId");
 	struct json_object	*o = json_object_new_object();
 	struct json_object	*r = json_object_new_object();
 	struct json_object	*id = json_object_new_object();
@@ -287,11 +258,11 @@ cursor_parse(const char *s)
 static int
 list_start(struct chela_req *req, struct json_object *params, enum view view)
 {
-	const char	*cursor = obj_str(params, "cursor");
+	const char	*cursor = get_str(params, "cursor");
 	uint64_t	 from = cursor_parse(cursor);
 
-	if ((cursor != NULL && from == 0) || obj_int(params, "after", 0) >
-	    obj_int(params, "before", INT64_MAX))
+	if ((cursor != NULL && from == 0) || get_int(params, "after", 0) >
+	    get_int(params, "before", INT64_MAX))
 		return (audit.host->req_fail(req, "INVALID_REQUEST",
 		    "invalid %s range or cursor",
 		    audit.host->req_method(req)));
@@ -302,7 +273,7 @@ list_start(struct chela_req *req, struct json_object *params, enum view view)
 		json_object_object_add(o, "events", json_object_new_array());
 		return (audit.host->req_reply(req, o));
 	}
-	return (query_start(req, params, view, from, (size_t)obj_int(params,
+	return (query_start(req, params, view, from, (size_t)get_int(params,
 	    "limit", LIMIT_DEFAULT)));
 }
 
@@ -318,17 +289,17 @@ static int
 audit_activity_list(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	const char	*kind = obj_str(params, "kind");
+	const char	*kind = get_str(params, "kind");
 	bool		 is_message;
 
 	(void)ctx;
 	is_message = kind != NULL && strcmp(kind, "message") == 0;
-	if ((obj_get(params, "direction") != NULL ||
-	    obj_get(params, "channel") != NULL) && kind != NULL && !is_message)
+	if ((get_any(params, "direction") != NULL ||
+	    get_any(params, "channel") != NULL) && kind != NULL && !is_message)
 		return (audit.host->req_fail(req, "INVALID_REQUEST",
 		    "invalid audit.activity.list filters: direction and channel "
 		    "are of messages"));
-	if (is_message && obj_get(params, "sessionKey") != NULL)
+	if (is_message && get_any(params, "sessionKey") != NULL)
 		return (audit.host->req_fail(req, "INVALID_REQUEST",
 		    "invalid audit.activity.list filters: messages have no "
 		    "sessionKey"));
@@ -342,14 +313,14 @@ audit_run_inspect(struct chela_ctx *ctx, struct chela_req *req,
 	static const char *const cursors[] = { "executionCursor",
 	    "decisionCursor" };
 	struct json_object	*only;
-	const char		*run = obj_str(params, "runId");
+	const char		*run = get_str(params, "runId");
 	size_t			 i;
 	int			 r;
 
 	(void)ctx;
 	for (i = 0; i < 2; i++) {
-		if (obj_get(params, cursors[i]) != NULL && cursor_parse(
-		    obj_str(params, cursors[i])) == 0)
+		if (get_any(params, cursors[i]) != NULL && cursor_parse(
+		    get_str(params, cursors[i])) == 0)
 			return (audit.host->req_fail(req, "INVALID_REQUEST",
 			    "invalid audit.run.inspect cursor"));
 	}
@@ -426,7 +397,7 @@ static int
 audit_ledger_read(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	bool		 is_tail = obj_get(params, "after") == NULL;
+	bool		 is_tail = get_any(params, "after") == NULL;
 	struct raw	*raw = malloc(sizeof *raw);
 	uint64_t	 from;
 	int		 r;
@@ -435,9 +406,9 @@ audit_ledger_read(struct chela_ctx *ctx, struct chela_req *req,
 		return (-ENOMEM);
 	*raw = (struct raw){ audit.host->req_ref(req), *ledger_anchor(),
 	    *ledger_head() };
-	from = is_tail ? (uint64_t)obj_int(params, "before", 0) :
-	    (uint64_t)obj_int(params, "after", 0) + 1;
-	r = audit.host->log_read(ctx, LEDGER, from, (uint32_t)obj_int(params,
+	from = is_tail ? (uint64_t)get_int(params, "before", 0) :
+	    (uint64_t)get_int(params, "after", 0) + 1;
+	r = audit.host->log_read(ctx, LEDGER, from, (uint32_t)get_int(params,
 	    "limit", LIMIT_DEFAULT), PAGE_BYTES, is_tail ? CHELA_READ_TAIL : 0,
 	    raw_page, raw);
 	if (r < 0) {

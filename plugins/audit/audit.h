@@ -16,6 +16,8 @@
 #include <chela/services/config.h>
 #include <chela/services/plugins.h>
 
+#include "../common/json.h"
+
 #define LEDGER		"ledger"	/* the log's name */
 #define HASH_HEX	64u
 #define ROWS_MAX	100000u		/* kept in the ledger */
@@ -65,11 +67,5 @@ void	 record_close(void);
 
 int	 watch_open(void);
 void	 watch_close(void);
-
-/* --- audit.c --- */
-
-struct json_object *obj_get(struct json_object *o, const char *key);
-const char *obj_str(struct json_object *o, const char *key);	/* or NULL */
-int64_t	 obj_int(struct json_object *o, const char *key, int64_t otherwise);
 
 #endif

@@ -102,11 +102,11 @@ link_load(const char *key, struct link *ret)
 	*ret = (struct link){ .n = 0, .hash = ZEROS };
 	if (audit.host->kv_get(audit.ctx, key, &o, NULL) < 0)
 		return;
-	hash = obj_str(o, "hash");
+	hash = get_str(o, "hash");
 	if (hash != NULL && strlen(hash) == HASH_HEX) {
 		memcpy(ret->hash, hash, HASH_HEX + 1);
-		ret->n = (uint64_t)obj_int(o, "n", 0);
-		ret->seq = (uint64_t)obj_int(o, "seq", 0);
+		ret->n = (uint64_t)get_int(o, "n", 0);
+		ret->seq = (uint64_t)get_int(o, "seq", 0);
 	}
 	json_object_put(o);
 }
@@ -242,7 +242,7 @@ ledger_event(const struct chela_row *row)
 {
 	struct json_object	*o = json_tokener_parse(row->text), *e;
 
-	e = json_object_get(obj_get(o, "e"));
+	e = json_object_get(get_any(o, "e"));
 	json_object_put(o);
 	return (e);
 }
@@ -279,16 +279,16 @@ prune_page(struct chela_ctx *ctx, int r, const struct chela_row *rows, size_t n,
 	limit = ledger.head.n > ROWS_MAX ? ledger.head.n - ROWS_MAX : 0;
 	for (i = 0; i < n; i++) {
 		o = json_tokener_parse(rows[i].text);
-		hash = obj_str(o, "h");
-		at = obj_int(obj_get(o, "e"), "occurredAt", -1);
+		hash = get_str(o, "h");
+		at = get_int(get_any(o, "e"), "occurredAt", -1);
 		/* What is damaged stays: it is evidence. */
 		if (hash == NULL || strlen(hash) != HASH_HEX || at < 0 ||
-		    ((uint64_t)obj_int(o, "n", 0) > limit &&
+		    ((uint64_t)get_int(o, "n", 0) > limit &&
 		    (uint64_t)at + KEEP_MS > audit.host->wall_ms())) {
 			json_object_put(o);
 			break;
 		}
-		ledger.anchor.n = (uint64_t)obj_int(o, "n", 0);
+		ledger.anchor.n = (uint64_t)get_int(o, "n", 0);
 		ledger.anchor.seq = last = rows[i].seq;
 		memcpy(ledger.anchor.hash, hash, HASH_HEX + 1);
 		json_object_put(o);
@@ -342,9 +342,9 @@ tail_read(struct chela_ctx *ctx, int r, const struct chela_row *rows, size_t n,
 		    "audit: the ledger cannot be read");
 	if (r == 0 && n > 0) {
 		o = json_tokener_parse(rows[n - 1].text);
-		hash = obj_str(o, "h");
+		hash = get_str(o, "h");
 		if (hash != NULL && strlen(hash) == HASH_HEX) {
-			last.n = (uint64_t)obj_int(o, "n", 0);
+			last.n = (uint64_t)get_int(o, "n", 0);
 			last.seq = rows[n - 1].seq;
 			memcpy(last.hash, hash, HASH_HEX + 1);
 		}

@@ -47,7 +47,7 @@ is_on(void)
 	struct json_object	*conf, *v;
 
 	conf = audit.host->conf_path(audit.ctx, "logging.audit");
-	v = obj_get(conf, "enabled");
+	v = get_any(conf, "enabled");
 	return (v == NULL || json_object_get_boolean(v));
 }
 

@@ -64,23 +64,23 @@ on_access(struct chela_ctx *ctx, const struct chela_access_event *ev, void *arg)
 		    NULL);
 		break;
 	case CHELA_ACCESS_RESOLVED:
-		decision = obj_str(ev->data, "decision");
+		decision = get_str(ev->data, "decision");
 		note("pairing.resolved", decision != NULL &&
 		    strcmp(decision, "approved") == 0 ? "succeeded" : "blocked",
 		    "device", ev->device_id, decision);
 		break;
 	case CHELA_ACCESS_CHANGED:
 		note("device.changed", "succeeded", "device", ev->device_id,
-		    obj_str(ev->data, "reason"));
+		    get_str(ev->data, "reason"));
 		break;
 	case CHELA_ACCESS_SETUP_DONE:
 		note("setup.done", "succeeded", "device", ev->device_id,
-		    obj_str(ev->data, "role"));
+		    get_str(ev->data, "role"));
 		break;
 	case CHELA_ACCESS_REFUSED:
-		remote = obj_str(ev->data, "remote");
+		remote = get_str(ev->data, "remote");
 		note("auth.refused", "blocked", "address", remote != NULL &&
-		    *remote != '\0' ? remote : "local", obj_str(ev->data,
+		    *remote != '\0' ? remote : "local", get_str(ev->data,
 		    "reason"));
 		break;
 	default:
@@ -110,8 +110,8 @@ on_run(const struct chela_agent_event *ev, void *arg)
 	case CHELA_AGENT_TOOL:
 		a.is_tool = 1;
 		a.status = "started";
-		a.tool_name = obj_str(ev->data, "name");
-		a.tool_call_id = obj_str(ev->data, "toolCallId");
+		a.tool_name = get_str(ev->data, "name");
+		a.tool_call_id = get_str(ev->data, "toolCallId");
 		break;
 	case CHELA_AGENT_FINAL:
 		a.status = "succeeded";

@@ -16,12 +16,12 @@ struct channels channels;
 static int
 wants_running(struct json_object *row)
 {
-	struct json_object	*enabled = obj_get(row, "enabled");
-	struct json_object	*configured = obj_get(row, "configured");
+	struct json_object	*enabled = get_any(row, "enabled");
+	struct json_object	*configured = get_any(row, "configured");
 
 	return ((enabled == NULL || json_object_get_boolean(enabled)) &&
 	    (configured == NULL || json_object_get_boolean(configured)) &&
-	    !json_object_get_boolean(obj_get(row, "running")));
+	    !json_object_get_boolean(get_any(row, "running")));
 }
 
 /* Starts what should run and does not, unless it waits for its next try. */
@@ -38,7 +38,7 @@ sweep_channel(const struct chela_channel_1 *ch, uint64_t now)
 		return;
 	for (i = 0; i < json_object_array_length(list); i++) {
 		row = json_object_array_get_idx(list, i);
-		id = obj_str(row, "accountId");
+		id = get_text(row, "accountId");
 		if (id == NULL || !wants_running(row))
 			continue;
 		a = account_get(ch->id, id);

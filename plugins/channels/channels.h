@@ -9,6 +9,8 @@
 #include <chela/services/channel.h>
 #include <chela/services/sessions.h>
 
+#include "../common/json.h"
+
 #define CHANNELS_MAX		64
 #define ACCOUNTS_MAX		256	/* that something is remembered of */
 #define ID_MAX			256	/* bytes of any id from outside */
@@ -63,8 +65,6 @@ struct channels {
 extern struct channels channels;
 
 /* channels_util.c */
-struct json_object *obj_get(struct json_object *obj, const char *key);
-const char *obj_str(struct json_object *obj, const char *key);
 void	put_str(struct json_object *obj, const char *key, const char *val);
 void	put_int(struct json_object *obj, const char *key, uint64_t val);
 void	put_bool(struct json_object *obj, const char *key, int val);

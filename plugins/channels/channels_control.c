@@ -13,7 +13,7 @@ channel_of(struct chela_req *req, struct json_object *params)
 {
 	const struct chela_channel_1	*ch;
 
-	if (channel_find(obj_str(params, "channel"), &ch) == 0)
+	if (channel_find(get_text(params, "channel"), &ch) == 0)
 		return (ch);
 	(void)channels.host->req_fail(req, "INVALID_REQUEST",
 	    "invalid %s channel", channels.host->req_method(req));
@@ -23,7 +23,7 @@ channel_of(struct chela_req *req, struct json_object *params)
 static const char *
 account_of(const struct chela_channel_1 *ch, struct json_object *params)
 {
-	const char	*id = obj_str(params, "accountId");
+	const char	*id = get_text(params, "accountId");
 
 	return (id != NULL ? id : ch->default_account());
 }

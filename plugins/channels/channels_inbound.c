@@ -118,7 +118,7 @@ seen_load(void)
 
 	if (channels.host->kv_get(channels.ctx, SEEN_KEY, &val, NULL) < 0)
 		return;
-	list = obj_get(val, "ids");
+	list = get_any(val, "ids");
 	n = json_object_is_type(list, json_type_array) ?
 	    json_object_array_length(list) : 0;
 	for (i = 0; i < n && i < SEEN_STORED; i++) {

@@ -31,7 +31,7 @@ time_text(uint64_t ms, char *ret, size_t size)
 static uint64_t
 created_ms(struct json_object *val)
 {
-	return ((uint64_t)json_object_get_int64(obj_get(val, "createdMs")));
+	return ((uint64_t)json_object_get_int64(get_any(val, "createdMs")));
 }
 
 static int
@@ -45,8 +45,8 @@ expired(struct json_object *val)
 static int
 is_of(struct json_object *val, const char *channel, const char *account_id)
 {
-	const char	*c = obj_str(val, "channel");
-	const char	*a = obj_str(val, "accountId");
+	const char	*c = get_text(val, "channel");
+	const char	*a = get_text(val, "accountId");
 
 	return (c != NULL && a != NULL &&
 	    (channel == NULL || strcasecmp(c, channel) == 0) &&
@@ -71,7 +71,7 @@ pairing_allowed(const char *channel, const char *account_id,
 	allow_key(channel, account_id, key);
 	if (channels.host->kv_get(channels.ctx, key, &val, NULL) < 0)
 		return (0);
-	list = obj_get(val, "senders");
+	list = get_any(val, "senders");
 	for (i = 0; json_object_is_type(list, json_type_array) &&
 	    i < json_object_array_length(list) && !found; i++) {
 		one = json_object_array_get_idx(list, i);
@@ -109,7 +109,7 @@ static int
 search_one(const char *key, struct json_object *val, uint64_t rev, void *arg)
 {
 	struct search	*s = arg;
-	const char	*sender = obj_str(val, "senderId");
+	const char	*sender = get_text(val, "senderId");
 
 	(void)key;
 	(void)rev;
@@ -232,22 +232,22 @@ list_one(const char *key, struct json_object *val, uint64_t rev, void *arg)
 	const struct chela_channel_1	*ch;
 	struct listing			*l = arg;
 	struct json_object		*row, *meta;
-	const char			*name = obj_str(val, "senderName");
+	const char			*name = get_text(val, "senderName");
 	char				 text[32];
 
 	(void)rev;
 	if (!is_of(val, l->channel, l->account_id) || expired(val) ||
-	    obj_str(val, "senderId") == NULL)
+	    get_text(val, "senderId") == NULL)
 		return (0);
 	row = json_object_new_object();
 	put_str(row, "requestId", key + strlen(PAIR_PREFIX));
-	put_str(row, "channel", obj_str(val, "channel"));
-	put_str(row, "channelLabel", channel_find(obj_str(val, "channel"),
-	    &ch) == 0 ? ch->label : obj_str(val, "channel"));
-	put_str(row, "accountId", obj_str(val, "accountId"));
-	put_str(row, "senderId", obj_str(val, "senderId"));
+	put_str(row, "channel", get_text(val, "channel"));
+	put_str(row, "channelLabel", channel_find(get_text(val, "channel"),
+	    &ch) == 0 ? ch->label : get_text(val, "channel"));
+	put_str(row, "accountId", get_text(val, "accountId"));
+	put_str(row, "senderId", get_text(val, "senderId"));
 	put_str(row, "senderLabel", name != NULL ? name :
-	    obj_str(val, "senderId"));
+	    get_text(val, "senderId"));
 	meta = json_object_new_object();
 	put_str(meta, "code", key + strlen(PAIR_PREFIX));
 	(void)json_object_object_add(row, "metadata", meta);
@@ -279,9 +279,9 @@ list_accounts(struct json_object *out, const char *channel,
 		    all[i]->accounts(&list) < 0)
 			continue;
 		for (k = 0; k < json_object_array_length(list); k++) {
-			id = obj_str(json_object_array_get_idx(list, k),
+			id = get_text(json_object_array_get_idx(list, k),
 			    "accountId");
-			name = obj_str(json_object_array_get_idx(list, k),
+			name = get_text(json_object_array_get_idx(list, k),
 			    "name");
 			if (id == NULL || (account_id != NULL &&
 			    strcmp(id, account_id) != 0))
@@ -318,8 +318,8 @@ channels_pairing_list(struct chela_ctx *ctx, struct chela_req *req,
 	struct listing		 l;
 
 	l.rows = json_object_new_array();
-	l.channel = obj_str(params, "channel");
-	l.account_id = obj_str(params, "accountId");
+	l.channel = get_text(params, "channel");
+	l.account_id = get_text(params, "accountId");
 	list_accounts(accounts, l.channel, l.account_id);
 	(void)channels.host->kv_each(ctx, PAIR_PREFIX, list_one, &l);
 	(void)json_object_object_add(out, "accounts", accounts);
@@ -336,7 +336,7 @@ const char *
 pairing_scope(struct chela_ctx *ctx, struct json_object *params)
 {
 	(void)ctx;
-	return (json_object_get_boolean(obj_get(params,
+	return (json_object_get_boolean(get_any(params,
 	    "bootstrapCommandOwner")) ? "admin" : NULL);
 }
 
@@ -363,14 +363,14 @@ decision_new(struct chela_req *req, struct json_object *params)
 {
 	struct json_object	*val = NULL;
 	struct decision		*d;
-	const char		*code = obj_str(params, "requestId");
+	const char		*code = get_text(params, "requestId");
 	char			 key[KEY_MAX];
 
 	(void)snprintf(key, sizeof key, PAIR_PREFIX "%s", code);
 	if (strlen(code) != PAIRING_CODE_LEN ||
 	    channels.host->kv_get(channels.ctx, key, &val, NULL) < 0 ||
-	    !is_of(val, obj_str(params, "channel"),
-	    obj_str(params, "accountId")) || expired(val)) {
+	    !is_of(val, get_text(params, "channel"),
+	    get_text(params, "accountId")) || expired(val)) {
 		json_object_put(val);
 		(void)channels.host->req_fail(req, "INVALID_REQUEST",
 		    "unknown pairing request: %.64s", code);
@@ -386,8 +386,8 @@ decision_new(struct chela_req *req, struct json_object *params)
 	d->req = channels.host->req_ref(req);
 	d->val = val;
 	(void)snprintf(d->code, sizeof d->code, "%s", code);
-	d->notify = json_object_get_boolean(obj_get(params, "notify"));
-	d->owner = json_object_get_boolean(obj_get(params,
+	d->notify = json_object_get_boolean(get_any(params, "notify"));
+	d->owner = json_object_get_boolean(get_any(params,
 	    "bootstrapCommandOwner"));
 	return (d);
 }
@@ -398,7 +398,7 @@ decision_result(struct decision *d)
 	struct json_object	*out = json_object_new_object();
 
 	put_str(out, "requestId", d->code);
-	put_str(out, "senderId", obj_str(d->val, "senderId"));
+	put_str(out, "senderId", get_text(d->val, "senderId"));
 	return (out);
 }
 
@@ -434,11 +434,11 @@ approve_gone(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 	(void)r;
 	if (!d->notify)
 		approve_answer(d, "not-requested");
-	else if (channel_find(obj_str(d->val, "channel"), &ch) < 0)
+	else if (channel_find(get_text(d->val, "channel"), &ch) < 0)
 		approve_answer(d, "unsupported");
 	else
-		text_send(ch, obj_str(d->val, "accountId"),
-		    obj_str(d->val, "chatId"),
+		text_send(ch, get_text(d->val, "accountId"),
+		    get_text(d->val, "chatId"),
 		    "You have been let in. Write again and the agent answers.",
 		    approve_notified, d);
 }
@@ -483,9 +483,9 @@ channels_pairing_approve(struct chela_ctx *ctx, struct chela_req *req,
 
 	if (d == NULL)
 		return (0);
-	channel = obj_str(d->val, "channel");
-	account_id = obj_str(d->val, "accountId");
-	sender = obj_str(d->val, "senderId");
+	channel = get_text(d->val, "channel");
+	account_id = get_text(d->val, "accountId");
+	sender = get_text(d->val, "senderId");
 	if (pairing_allowed(channel, account_id, sender)) {
 		decision_del(d, approve_gone);
 		return (0);
@@ -495,7 +495,7 @@ channels_pairing_approve(struct chela_ctx *ctx, struct chela_req *req,
 		val = json_object_new_object();
 		rev = CHELA_NEW_REV;
 	}
-	list = obj_get(val, "senders");
+	list = get_any(val, "senders");
 	if (!json_object_is_type(list, json_type_array)) {
 		list = json_object_new_array();
 		(void)json_object_object_add(val, "senders", list);

@@ -80,13 +80,13 @@ group_check(const struct chela_inbound *in)
 		return (POLICY_NO);
 	groups = account_conf(in->channel, in->account_id, "groups");
 	senders = account_conf(in->channel, in->account_id, "groupAllowFrom");
-	own = obj_get(groups, in->chat_id);
+	own = get_any(groups, in->chat_id);
 	if (own == NULL)
-		own = obj_get(groups, "*");
+		own = get_any(groups, "*");
 	if (strcmp(policy, "open") != 0 && own == NULL &&
 	    !list_has(senders, in->sender_id) && !list_has(senders, "*"))
 		return (POLICY_NO);
-	flag = obj_get(own, "requireMention");
+	flag = get_any(own, "requireMention");
 	if (flag == NULL)
 		flag = account_conf(in->channel, in->account_id,
 		    "requireMention");
@@ -208,10 +208,10 @@ session_key(const char *channel, const char *account_id, const char *chat_type,
 static int
 binding_fits(struct json_object *match, const struct chela_inbound *in)
 {
-	const char	*channel = obj_str(match, "channel");
-	const char	*account = obj_str(match, "accountId");
-	const char	*kind = obj_str(obj_get(match, "peer"), "kind");
-	const char	*peer = obj_str(obj_get(match, "peer"), "id");
+	const char	*channel = get_text(match, "channel");
+	const char	*account = get_text(match, "accountId");
+	const char	*kind = get_text(get_any(match, "peer"), "kind");
+	const char	*peer = get_text(get_any(match, "peer"), "id");
 	int		 score = 1;
 
 	if (channel != NULL && strcasecmp(channel, in->channel) != 0)
@@ -250,9 +250,9 @@ bound_agent(const struct chela_inbound *in, char *ret)
 		return;
 	for (i = 0; i < json_object_array_length(list); i++) {
 		one = json_object_array_get_idx(list, i);
-		fits = binding_fits(obj_get(one, "match"), in);
-		if (fits <= best || obj_str(one, "agentId") == NULL ||
-		    agents->normalise(obj_str(one, "agentId"), id) < 0 ||
+		fits = binding_fits(get_any(one, "match"), in);
+		if (fits <= best || get_text(one, "agentId") == NULL ||
+		    agents->normalise(get_text(one, "agentId"), id) < 0 ||
 		    !agents->exists(id))
 			continue;
 		best = fits;

@@ -31,7 +31,7 @@ struct probe {
 static void
 time_put(struct json_object *row, const char *key, uint64_t ms)
 {
-	if (ms != 0 && obj_get(row, key) == NULL)
+	if (ms != 0 && get_any(row, key) == NULL)
 		put_int(row, key, ms);
 }
 
@@ -60,12 +60,12 @@ row_complete(struct json_object *row, const char *channel, const char *id)
 	struct account		*a = account_get(channel, id);
 	struct json_object	*allow = account_conf(channel, id, "allowFrom");
 
-	if (obj_get(row, "enabled") == NULL)
+	if (get_any(row, "enabled") == NULL)
 		put_bool(row, "enabled", 1);
-	if (obj_get(row, "dmPolicy") == NULL)
+	if (get_any(row, "dmPolicy") == NULL)
 		put_str(row, "dmPolicy", dm_policy(channel, id));
 	if (json_object_is_type(allow, json_type_array) &&
-	    obj_get(row, "allowFrom") == NULL)
+	    get_any(row, "allowFrom") == NULL)
 		(void)json_object_object_add(row, "allowFrom",
 		    texts_of(allow));
 	if (a == NULL)
@@ -79,7 +79,7 @@ row_complete(struct json_object *row, const char *channel, const char *id)
 	put_int(row, "reconnectAttempts", a->attempts);
 	put_int(row, "activeRuns", a->active_runs);
 	put_bool(row, "busy", a->active_runs > 0);
-	if (a->error[0] != '\0' && obj_get(row, "lastError") == NULL)
+	if (a->error[0] != '\0' && get_any(row, "lastError") == NULL)
 		put_str(row, "lastError", a->error);
 }
 
@@ -104,13 +104,13 @@ channel_meta(struct json_object *out, const struct chela_channel_1 *ch)
 	put_str(meta, "detailLabel", detail);
 	if (ch->image != NULL) {
 		put_str(meta, "systemImage", ch->image);
-		put_str(obj_get(out, "channelSystemImages"), ch->id, ch->image);
+		put_str(get_any(out, "channelSystemImages"), ch->id, ch->image);
 	}
-	(void)json_object_array_add(obj_get(out, "channelMeta"), meta);
-	(void)json_object_array_add(obj_get(out, "channelOrder"),
+	(void)json_object_array_add(get_any(out, "channelMeta"), meta);
+	(void)json_object_array_add(get_any(out, "channelOrder"),
 	    json_object_new_string(ch->id));
-	put_str(obj_get(out, "channelLabels"), ch->id, ch->label);
-	put_str(obj_get(out, "channelDetailLabels"), ch->id, detail);
+	put_str(get_any(out, "channelLabels"), ch->id, ch->label);
+	put_str(get_any(out, "channelDetailLabels"), ch->id, detail);
 }
 
 static void
@@ -126,21 +126,21 @@ channel_add(struct json_object *out, const struct chela_channel_1 *ch)
 		list = json_object_new_array();
 	for (i = 0; i < json_object_array_length(list); i++) {
 		row = json_object_array_get_idx(list, i);
-		id = obj_str(row, "accountId");
+		id = get_text(row, "accountId");
 		if (id == NULL)
 			continue;
 		row_complete(row, ch->id, id);
-		running |= json_object_get_boolean(obj_get(row, "running"));
-		connected |= json_object_get_boolean(obj_get(row,
+		running |= json_object_get_boolean(get_any(row, "running"));
+		connected |= json_object_get_boolean(get_any(row,
 		    "connected"));
 	}
-	sum = object_in(obj_get(out, "channels"), ch->id);
+	sum = object_in(get_any(out, "channels"), ch->id);
 	put_bool(sum, "configured", ch->configured());
 	put_bool(sum, "running", running);
 	put_bool(sum, "connected", connected);
-	(void)json_object_object_add(obj_get(out, "channelAccounts"), ch->id,
+	(void)json_object_object_add(get_any(out, "channelAccounts"), ch->id,
 	    list);
-	put_str(obj_get(out, "channelDefaultAccountId"), ch->id,
+	put_str(get_any(out, "channelDefaultAccountId"), ch->id,
 	    def != NULL && *def != '\0' ? def : "default");
 }
 
@@ -259,11 +259,11 @@ probe_start(struct status *s, const struct chela_channel_1 *ch,
     struct json_object *row, uint64_t timeout_us)
 {
 	struct probe	*p;
-	const char	*id = obj_str(row, "accountId");
+	const char	*id = get_text(row, "accountId");
 
 	if (ch->probe == NULL || id == NULL || strlen(id) > ID_MAX ||
-	    !json_object_get_boolean(obj_get(row, "enabled")) ||
-	    !json_object_get_boolean(obj_get(row, "configured")))
+	    !json_object_get_boolean(get_any(row, "enabled")) ||
+	    !json_object_get_boolean(get_any(row, "configured")))
 		return;
 	p = calloc(1, sizeof *p);
 	if (p == NULL)
@@ -304,7 +304,7 @@ status_probe(struct chela_req *req, struct json_object *out, int64_t timeout_ms)
 	s->warnings = json_object_new_array();
 	s->timer = channels.host->timer_new(channels.ctx, probes_late, s);
 	for (i = 0; i < n; i++) {
-		list = obj_get(obj_get(out, "channelAccounts"), all[i]->id);
+		list = get_any(get_any(out, "channelAccounts"), all[i]->id);
 		for (k = 0; list != NULL &&
 		    k < json_object_array_length(list); k++)
 			probe_start(s, all[i], json_object_array_get_idx(list,
@@ -326,7 +326,7 @@ channels_status(struct chela_ctx *ctx, struct chela_req *req,
 {
 	const struct chela_channel_1	*ch;
 	struct json_object		*out;
-	const char			*only = obj_str(params, "channel");
+	const char			*only = get_text(params, "channel");
 	int64_t				 timeout_ms = PROBE_DEFAULT_MS;
 
 	(void)ctx;
@@ -336,11 +336,11 @@ channels_status(struct chela_ctx *ctx, struct chela_req *req,
 			    "unknown channel: %.200s", only));
 		only = ch->id;
 	}
-	if (obj_get(params, "timeoutMs") != NULL)
-		timeout_ms = json_object_get_int64(obj_get(params,
+	if (get_any(params, "timeoutMs") != NULL)
+		timeout_ms = json_object_get_int64(get_any(params,
 		    "timeoutMs"));
 	out = status_build(only);
-	if (!json_object_get_boolean(obj_get(params, "probe")))
+	if (!json_object_get_boolean(get_any(params, "probe")))
 		return (channels.host->req_reply(req, out));
 	return (status_probe(req, out, timeout_ms));
 }

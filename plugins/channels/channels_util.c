@@ -11,28 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-struct json_object *
-obj_get(struct json_object *obj, const char *key)
-{
-	struct json_object	*val;
-
-	if (!json_object_is_type(obj, json_type_object) ||
-	    !json_object_object_get_ex(obj, key, &val))
-		return (NULL);
-	return (val);
-}
-
-const char *
-obj_str(struct json_object *obj, const char *key)
-{
-	struct json_object	*val = obj_get(obj, key);
-
-	if (!json_object_is_type(val, json_type_string) ||
-	    json_object_get_string_len(val) == 0)
-		return (NULL);
-	return (json_object_get_string(val));
-}
-
 void
 put_str(struct json_object *obj, const char *key, const char *val)
 {
@@ -155,7 +133,7 @@ channel_find(const char *name, const struct chela_channel_1 **ret)
 struct json_object *
 channel_conf(const char *channel)
 {
-	return (obj_get(channels.host->conf_path(channels.ctx, "channels"),
+	return (get_any(channels.host->conf_path(channels.ctx, "channels"),
 	    channel));
 }
 
@@ -164,8 +142,8 @@ account_conf(const char *channel, const char *account_id, const char *key)
 {
 	struct json_object	*conf = channel_conf(channel), *own;
 
-	own = obj_get(obj_get(obj_get(conf, "accounts"), account_id), key);
-	return (own != NULL ? own : obj_get(conf, key));
+	own = get_any(get_any(get_any(conf, "accounts"), account_id), key);
+	return (own != NULL ? own : get_any(conf, key));
 }
 
 /* Made at the first use; NULL when too many are remembered. */
@@ -204,7 +182,7 @@ account_snapshot(const struct chela_channel_1 *ch, const char *account_id)
 		return (NULL);
 	for (i = 0; i < json_object_array_length(list); i++) {
 		row = json_object_array_get_idx(list, i);
-		id = obj_str(row, "accountId");
+		id = get_text(row, "accountId");
 		if (id != NULL && strcmp(id, account_id) == 0) {
 			(void)json_object_get(row);
 			json_object_put(list);
@@ -221,7 +199,7 @@ account_running(const struct chela_channel_1 *ch, const char *account_id)
 	struct json_object	*row = account_snapshot(ch, account_id);
 	int			 running;
 
-	running = json_object_get_boolean(obj_get(row, "running"));
+	running = json_object_get_boolean(get_any(row, "running"));
 	json_object_put(row);
 	return (running);
 }

@@ -14,6 +14,8 @@
 #include <chela/services/model.h>
 #include <chela/services/sessions.h>
 
+#include "../common/json.h"
+
 #define HISTORY_LIMIT		200u
 #define HISTORY_LIMIT_MAX	1000u
 #define HISTORY_BYTES_MAX	6291456u /* of the rows of one answer */
@@ -81,13 +83,6 @@ chela_handler_fn chat_send, chat_abort, chat_inject, chat_history, chat_startup,
     chat_message_get, chat_metadata, chat_tool_titles;
 
 /* chat_util.c */
-const char *get_str(struct json_object *o, const char *name);
-int64_t	get_int(struct json_object *o, const char *name, int64_t none);
-bool	get_bool(struct json_object *o, const char *name, bool none);
-struct json_object *get_any(struct json_object *o, const char *name);
-void	set_str(struct json_object *o, const char *name, const char *value);
-void	set_int(struct json_object *o, const char *name, int64_t value);
-void	set_bool(struct json_object *o, const char *name, bool value);
 /* The session of a call; false: the outcome says why not. */
 bool	call_key(struct json_object *params, char *ret_key,
 	    struct outcome *ret);

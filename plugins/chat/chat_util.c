@@ -1,71 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Small helpers of plugin chat. */
+/* Small helpers of plugin chat: outcomes and keys of calls. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "chat_priv.h"
-
-struct json_object *
-get_any(struct json_object *o, const char *name)
-{
-	struct json_object *v = NULL;
-
-	if (!json_object_is_type(o, json_type_object))
-		return (NULL);
-	(void)json_object_object_get_ex(o, name, &v);
-	return (v);
-}
-
-const char *
-get_str(struct json_object *o, const char *name)
-{
-	struct json_object *v = get_any(o, name);
-
-	if (!json_object_is_type(v, json_type_string))
-		return (NULL);
-	return (json_object_get_string(v));
-}
-
-int64_t
-get_int(struct json_object *o, const char *name, int64_t none)
-{
-	struct json_object *v = get_any(o, name);
-
-	if (!json_object_is_type(v, json_type_int) &&
-	    !json_object_is_type(v, json_type_double))
-		return (none);
-	return (json_object_get_int64(v));
-}
-
-bool
-get_bool(struct json_object *o, const char *name, bool none)
-{
-	struct json_object *v = get_any(o, name);
-
-	if (!json_object_is_type(v, json_type_boolean))
-		return (none);
-	return (json_object_get_boolean(v) != 0);
-}
-
-void
-set_str(struct json_object *o, const char *name, const char *value)
-{
-	if (value != NULL)
-		json_object_object_add(o, name, json_object_new_string(value));
-}
-
-void
-set_int(struct json_object *o, const char *name, int64_t value)
-{
-	json_object_object_add(o, name, json_object_new_int64(value));
-}
-
-void
-set_bool(struct json_object *o, const char *name, bool value)
-{
-	json_object_object_add(o, name, json_object_new_boolean(value));
-}
 
 int
 outcome_fail(struct outcome *out, const char *code, const char *fmt, ...)

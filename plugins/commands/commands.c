@@ -14,28 +14,6 @@
 
 struct commands commands;
 
-struct json_object *
-obj_get(struct json_object *obj, const char *key)
-{
-	struct json_object	*val;
-
-	if (!json_object_is_type(obj, json_type_object) ||
-	    !json_object_object_get_ex(obj, key, &val))
-		return (NULL);
-	return (val);
-}
-
-const char *
-obj_str(struct json_object *obj, const char *key)
-{
-	struct json_object	*val = obj_get(obj, key);
-
-	if (!json_object_is_type(val, json_type_string) ||
-	    json_object_get_string_len(val) == 0)
-		return (NULL);
-	return (json_object_get_string(val));
-}
-
 static int
 first_service(const char *plugin, const void *vtable, void *arg)
 {
@@ -409,8 +387,8 @@ commands_list(struct chela_ctx *ctx, struct chela_req *req,
 {
 	const struct chela_agents_1	*agents = agents_svc();
 	struct json_object		*out, *list, *flag;
-	const char			*id = obj_str(params, "agentId");
-	const char			*key = obj_str(params, "sessionKey");
+	const char			*id = get_text(params, "agentId");
+	const char			*key = get_text(params, "sessionKey");
 
 	(void)ctx;
 	if (id != NULL && agents != NULL && !agents->exists(id))
@@ -419,8 +397,8 @@ commands_list(struct chela_ctx *ctx, struct chela_req *req,
 	if (key != NULL && !session_known(key, id))
 		return (commands.host->req_fail(req, "INVALID_REQUEST",
 		    "Session not found."));
-	flag = obj_get(params, "includeArgs");
-	if (service_list(obj_str(params, "scope"), flag == NULL ||
+	flag = get_any(params, "includeArgs");
+	if (service_list(get_text(params, "scope"), flag == NULL ||
 	    json_object_get_boolean(flag), &list) < 0)
 		return (-ENOMEM);
 	out = json_object_new_object();

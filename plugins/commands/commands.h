@@ -14,6 +14,8 @@
 #include <chela/services/model.h>
 #include <chela/services/sessions.h>
 
+#include "../common/json.h"
+
 #define COMMANDS_LIST_MAX	500	/* entries of one answer */
 #define COMMAND_ALIASES_MAX	20
 #define COMMAND_TEXT_MAX	200	/* of a name */
@@ -48,8 +50,6 @@ const struct chela_sessions_1 *sessions_svc(void);
 const struct chela_agent_1 *runs_svc(void);
 const struct chela_models_1 *models_svc(void);
 const struct chela_agents_1 *agents_svc(void);
-struct json_object *obj_get(struct json_object *obj, const char *key);
-const char *obj_str(struct json_object *obj, const char *key);
 /* The n-th command that works now, or NULL: built in, then registered ones. */
 const struct chela_command *command_at(uint32_t n, int *ret_native);
 

@@ -190,8 +190,8 @@ model_now(const struct answer *a, struct chela_model_ref *ref,
 	memset(ref, 0, sizeof *ref);
 	ref->struct_size = sizeof *ref;
 	(void)sessions_svc()->get(answer_key(a), &entry);
-	model = obj_str(entry, "modelOverride");
-	provider = obj_str(entry, "providerOverride");
+	model = get_text(entry, "modelOverride");
+	provider = get_text(entry, "providerOverride");
 	if (model != NULL && provider != NULL)
 		(void)snprintf(text, sizeof text, "%s/%s", provider, model);
 	r = models_svc()->resolve(model != NULL && provider != NULL ? text :
@@ -272,7 +272,7 @@ model_is_plain(const struct answer *a)
 
 	if (models_svc() == NULL || model_now(a, &ref, &why) < 0)
 		return (0);
-	flag = obj_get(ref.model_conf, "reasoning");
+	flag = get_any(ref.model_conf, "reasoning");
 	plain = json_object_is_type(flag, json_type_boolean) &&
 	    !json_object_get_boolean(flag);
 	ref_put(&ref);
@@ -295,8 +295,8 @@ cmd_think(const struct chela_command_run *who, const char *args,
 	if (*args == '\0') {
 		(void)sessions_svc()->get(answer_key(a), &entry);
 		(void)fprintf(answer_text(a), "The thinking level is %s.",
-		    obj_str(entry, "thinkingLevel") != NULL ?
-		    obj_str(entry, "thinkingLevel") : "the default");
+		    get_text(entry, "thinkingLevel") != NULL ?
+		    get_text(entry, "thinkingLevel") : "the default");
 		json_object_put(entry);
 		return (answer_end(a, 0));
 	}

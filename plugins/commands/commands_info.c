@@ -66,7 +66,7 @@ cmd_commands(const struct chela_command_run *who, const char *args,
 static int64_t
 num(struct json_object *o, const char *key)
 {
-	return (json_object_get_int64(obj_get(o, key)));
+	return (json_object_get_int64(get_any(o, key)));
 }
 
 static void
@@ -76,11 +76,11 @@ tell_model(FILE *out, struct json_object *row, const char *agent)
 	struct chela_model_ref		 ref;
 	const char			*why = NULL;
 
-	if (obj_str(row, "modelOverride") != NULL) {
+	if (get_text(row, "modelOverride") != NULL) {
 		(void)fprintf(out, "Model: %s/%s (chosen here)\n",
-		    obj_str(row, "providerOverride") != NULL ?
-		    obj_str(row, "providerOverride") : "",
-		    obj_str(row, "modelOverride"));
+		    get_text(row, "providerOverride") != NULL ?
+		    get_text(row, "providerOverride") : "",
+		    get_text(row, "modelOverride"));
 		return;
 	}
 	if (models == NULL)
@@ -115,10 +115,10 @@ cmd_status(const struct chela_command_run *who, const char *args,
 	(void)fprintf(out, "Session: %s\nAgent: %s\n", answer_key(a),
 	    answer_agent(a));
 	tell_model(out, row, answer_agent(a));
-	if (obj_str(row, "thinkingLevel") != NULL)
+	if (get_text(row, "thinkingLevel") != NULL)
 		(void)fprintf(out, "Thinking: %s\n",
-		    obj_str(row, "thinkingLevel"));
-	if (obj_get(row, "totalTokens") != NULL)
+		    get_text(row, "thinkingLevel"));
+	if (get_any(row, "totalTokens") != NULL)
 		(void)fprintf(out, "Tokens: %" PRId64 " of %" PRId64 "\n",
 		    num(row, "totalTokens"), num(row, "contextTokens"));
 	info.struct_size = sizeof info;
@@ -308,7 +308,7 @@ cmd_models(const struct chela_command_run *who, const char *args,
 		list = NULL;
 	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
 		row = json_object_array_get_idx(list, i);
-		provider = obj_str(row, "provider");
+		provider = get_text(row, "provider");
 		if (len > 0 && (strlen(provider) != len ||
 		    strncasecmp(provider, args, len) != 0))
 			continue;
@@ -317,8 +317,8 @@ cmd_models(const struct chela_command_run *who, const char *args,
 			break;
 		}
 		(void)fprintf(answer_text(a), "- %s/%s%s\n", provider,
-		    obj_str(row, "id"),
-		    json_object_get_boolean(obj_get(row, "available")) ? "" :
+		    get_text(row, "id"),
+		    json_object_get_boolean(get_any(row, "available")) ? "" :
 		    " (not available)");
 	}
 	json_object_put(list);

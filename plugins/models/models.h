@@ -8,6 +8,8 @@
 #include <chela/plugin.h>
 #include <chela/services/model.h>
 
+#include "../common/json.h"
+
 #define PROVIDERS_MAX		64
 #define PROVIDER_ID_MAX		127
 #define CATALOGUE_MODELS_MAX	2000	/* kept of one endpoint */
@@ -60,8 +62,6 @@ extern struct models models;
 
 /* models_conf.c */
 extern const struct chela_models_1 models_service;
-const char *obj_str(struct json_object *obj, const char *key);
-struct json_object *obj_get(struct json_object *obj, const char *key);
 void	models_env_read(void);
 uint32_t providers_get(struct provider *ret, uint32_t max);
 int	provider_find(const char *id, struct provider *ret);

@@ -62,13 +62,13 @@ catalogue_copy(struct json_object *list)
 	n = json_object_array_length(list);
 	for (i = 0; i < n && i < CATALOGUE_MODELS_MAX; i++) {
 		in = json_object_array_get_idx(list, i);
-		id = obj_str(in, "id");
+		id = get_text(in, "id");
 		if (id == NULL || strlen(id) >= 256)
 			continue;
 		row = json_object_new_object();
 		(void)json_object_object_add(row, "id",
 		    json_object_new_string(id));
-		name = obj_str(in, "name");
+		name = get_text(in, "name");
 		if (name != NULL)
 			(void)json_object_object_add(row, "name",
 			    json_object_new_string(name));

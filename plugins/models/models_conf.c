@@ -15,29 +15,6 @@
 #include <chela/services/agents.h>
 #include <chela/services/secrets.h>
 
-struct json_object *
-obj_get(struct json_object *obj, const char *key)
-{
-	struct json_object	*val;
-
-	if (!json_object_is_type(obj, json_type_object) ||
-	    !json_object_object_get_ex(obj, key, &val))
-		return (NULL);
-	return (val);
-}
-
-/* The string member, or NULL when it is not one or is empty. */
-const char *
-obj_str(struct json_object *obj, const char *key)
-{
-	struct json_object	*val = obj_get(obj, key);
-
-	if (!json_object_is_type(val, json_type_string) ||
-	    json_object_get_string_len(val) == 0)
-		return (NULL);
-	return (json_object_get_string(val));
-}
-
 static struct json_object *
 conf_path(const char *path)
 {
@@ -122,7 +99,7 @@ providers_get(struct provider *ret, uint32_t max)
 	json_object_object_foreach(models.env, env_id, env_val) {
 		if (n == max)
 			return (n);
-		if (obj_get(conf, env_id) != NULL)
+		if (get_any(conf, env_id) != NULL)
 			continue;
 		ret[n].id = env_id;
 		ret[n].conf = env_val;
@@ -155,7 +132,7 @@ provider_find(const char *id, struct provider *ret)
 const char *
 provider_api(const struct provider *p)
 {
-	const char	*api = obj_str(p->conf, "api");
+	const char	*api = get_text(p->conf, "api");
 
 	if (p->conf == NULL)
 		return (BUILTIN_API);
@@ -201,7 +178,7 @@ provider_driver(const struct provider *p)
 int
 provider_needs_key(const struct provider *p)
 {
-	return (p->conf != NULL && obj_str(p->conf, "baseUrl") == NULL);
+	return (p->conf != NULL && get_text(p->conf, "baseUrl") == NULL);
 }
 
 /*
@@ -217,11 +194,11 @@ secret_text(struct json_object *v)
 	if (json_object_is_type(v, json_type_string))
 		return (json_object_get_string_len(v) > 0 ?
 		    json_object_get_string(v) : NULL);
-	source = obj_str(v, "source");
-	id = obj_str(v, "id");
+	source = get_text(v, "source");
+	id = get_text(v, "id");
 	if (source == NULL || id == NULL)
 		return (NULL);
-	if (strcmp(source, "env") == 0 && obj_str(v, "provider") == NULL) {
+	if (strcmp(source, "env") == 0 && get_text(v, "provider") == NULL) {
 		id = getenv(id);
 		return (id != NULL && *id != '\0' ? id : NULL);
 	}
@@ -232,7 +209,7 @@ secret_text(struct json_object *v)
 static const char *
 provider_key(const struct provider *p)
 {
-	return (secret_text(obj_get(p->conf, "apiKey")));
+	return (secret_text(get_any(p->conf, "apiKey")));
 }
 
 /* Headers with their secrets; one without a value is left out. Gives. */
@@ -292,7 +269,7 @@ provider_conf_resolved(const struct provider *p)
 struct json_object *
 provider_model(const struct provider *p, const char *model)
 {
-	struct json_object	*list = obj_get(p->conf, "models"), *entry;
+	struct json_object	*list = get_any(p->conf, "models"), *entry;
 	const char		*id;
 	size_t			 i;
 
@@ -300,7 +277,7 @@ provider_model(const struct provider *p, const char *model)
 		return (NULL);
 	for (i = 0; i < json_object_array_length(list); i++) {
 		entry = json_object_array_get_idx(list, i);
-		id = obj_str(entry, "id");
+		id = get_text(entry, "id");
 		if (id != NULL && strcmp(id, model) == 0)
 			return (entry);
 	}
@@ -317,7 +294,7 @@ agent_conf(const char *agent_id)
 
 	if (agent_id == NULL)
 		return (NULL);
-	entry = obj_get(conf_path("agents.entries"), agent_id);
+	entry = get_any(conf_path("agents.entries"), agent_id);
 	if (entry != NULL)
 		return (entry);
 	list = conf_path("agents.list");
@@ -325,7 +302,7 @@ agent_conf(const char *agent_id)
 		return (NULL);
 	for (i = 0; i < json_object_array_length(list); i++) {
 		entry = json_object_array_get_idx(list, i);
-		id = obj_str(entry, "id");
+		id = get_text(entry, "id");
 		if (id != NULL && strcasecmp(id, agent_id) == 0)
 			return (entry);
 	}
@@ -357,10 +334,10 @@ refs_add(struct json_object *refs, struct json_object *model)
 			    json_object_get(model));
 		return;
 	}
-	if (obj_str(model, "primary") != NULL)
+	if (get_text(model, "primary") != NULL)
 		(void)json_object_array_add(refs,
-		    json_object_get(obj_get(model, "primary")));
-	list = obj_get(model, "fallbacks");
+		    json_object_get(get_any(model, "primary")));
+	list = get_any(model, "fallbacks");
 	if (!json_object_is_type(list, json_type_array))
 		return;
 	for (i = 0; i < json_object_array_length(list); i++) {
@@ -378,19 +355,19 @@ refs_add(struct json_object *refs, struct json_object *model)
 static const char *
 provider_first_model(const struct provider *p)
 {
-	struct json_object	*list = obj_get(p->conf, "models");
+	struct json_object	*list = get_any(p->conf, "models");
 	struct catalogue	*cat;
 	const char		*id = NULL;
 
 	if (json_object_is_type(list, json_type_array) &&
 	    json_object_array_length(list) > 0)
-		id = obj_str(json_object_array_get_idx(list, 0), "id");
+		id = get_text(json_object_array_get_idx(list, 0), "id");
 	if (id != NULL)
 		return (id);
-	cat = obj_str(p->conf, "baseUrl") != NULL ? catalogue_get(p->id) : NULL;
+	cat = get_text(p->conf, "baseUrl") != NULL ? catalogue_get(p->id) : NULL;
 	if (cat != NULL && cat->models != NULL &&
 	    json_object_array_length(cat->models) > 0)
-		id = obj_str(json_object_array_get_idx(cat->models, 0), "id");
+		id = get_text(json_object_array_get_idx(cat->models, 0), "id");
 	return (id);
 }
 
@@ -409,7 +386,7 @@ agent_refs(const char *agent_id)
 
 	if (refs == NULL)
 		return (NULL);
-	refs_add(refs, obj_get(agent_conf(agent_id), "model"));
+	refs_add(refs, get_any(agent_conf(agent_id), "model"));
 	if (json_object_array_length(refs) == 0)
 		refs_add(refs, conf_path("agents.defaults.model"));
 	if (json_object_array_length(refs) > 0)
@@ -436,7 +413,7 @@ ref_alias(const char *ref)
 	if (!json_object_is_type(map, json_type_object))
 		return (NULL);
 	json_object_object_foreach(map, key, val) {
-		alias = obj_str(val, "alias");
+		alias = get_text(val, "alias");
 		if (alias != NULL && strcasecmp(alias, ref) == 0)
 			return (key);
 	}
@@ -499,7 +476,7 @@ catalogue_has(const char *provider, const char *model)
 	if (cat == NULL || cat->models == NULL)
 		return (0);
 	for (i = 0; i < json_object_array_length(cat->models); i++) {
-		id = obj_str(json_object_array_get_idx(cat->models, i), "id");
+		id = get_text(json_object_array_get_idx(cat->models, i), "id");
 		if (id != NULL && strcmp(id, model) == 0)
 			return (1);
 	}
@@ -510,7 +487,7 @@ catalogue_has(const char *provider, const char *model)
 static int
 model_known(const struct provider *p, const char *model)
 {
-	struct json_object	*list = obj_get(p->conf, "models");
+	struct json_object	*list = get_any(p->conf, "models");
 
 	return (p->conf == NULL ||
 	    !json_object_is_type(list, json_type_array) ||
@@ -560,7 +537,7 @@ resolve_ref(const char *ref, struct chela_model_ref *ret, const char **ret_why)
 	if (conf == NULL)
 		return (resolve_fail(-ENOMEM, ret_why, "%s", "out of memory"));
 	entry = provider_model(&p, model);
-	window = json_object_get_int64(obj_get(entry, "contextWindow"));
+	window = json_object_get_int64(get_any(entry, "contextWindow"));
 	if (window < 0 || window > UINT32_MAX)
 		window = 0;
 	ret->context_window = (uint32_t)window;

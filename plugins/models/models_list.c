@@ -35,7 +35,7 @@ struct build {
 static int
 view_of(struct json_object *params)
 {
-	const char	*view = obj_str(params, "view");
+	const char	*view = get_text(params, "view");
 	size_t		 i;
 
 	for (i = 0; view != NULL &&
@@ -94,7 +94,7 @@ row_input(struct json_object *row, struct json_object *entry)
 {
 	static const char *const known[] = { "text", "image", "audio", "video",
 	    "document" };
-	struct json_object	*list = obj_get(entry, "input"), *out, *item;
+	struct json_object	*list = get_any(entry, "input"), *out, *item;
 	size_t			 i, k;
 
 	if (!json_object_is_type(list, json_type_array))
@@ -153,7 +153,7 @@ row_alias(struct json_object *row, const char *provider, const char *model)
 		    strlen(provider) != (size_t)(slash - key) ||
 		    strncasecmp(key, provider, (size_t)(slash - key)) != 0)
 			continue;
-		alias = obj_str(val, "alias");
+		alias = get_text(val, "alias");
 		if (alias != NULL)
 			add_str(row, "alias", alias);
 		return;
@@ -183,8 +183,8 @@ rows_have(struct json_object *rows, const char *provider, const char *model)
 
 	for (i = 0; i < json_object_array_length(rows); i++) {
 		row = json_object_array_get_idx(rows, i);
-		if (strcmp(obj_str(row, "id"), model) == 0 &&
-		    strcmp(obj_str(row, "provider"), provider) == 0)
+		if (strcmp(get_text(row, "id"), model) == 0 &&
+		    strcmp(get_text(row, "provider"), provider) == 0)
 			return (1);
 	}
 	return (0);
@@ -204,21 +204,21 @@ row_add(const struct build *b, const struct provider *p, const char *id,
 		return;
 	row = json_object_new_object();
 	add_str(row, "id", id);
-	if (obj_str(entry, "name") != NULL)
-		name = obj_str(entry, "name");
+	if (get_text(entry, "name") != NULL)
+		name = get_text(entry, "name");
 	add_str(row, "name", name != NULL ? name : id);
 	add_str(row, "provider", p->id);
-	window = json_object_get_int64(obj_get(entry, "contextWindow"));
+	window = json_object_get_int64(get_any(entry, "contextWindow"));
 	if (window > 0)
 		(void)json_object_object_add(row, "contextWindow",
 		    json_object_new_int64(window));
-	reasoning = json_object_get_boolean(obj_get(entry, "reasoning"));
+	reasoning = json_object_get_boolean(get_any(entry, "reasoning"));
 	add_bool(row, "reasoning", reasoning);
 	row_alias(row, p->id, id);
 	row_tags(b, row, p->id, id);
 	row_thinking(b, row, reasoning);
 	row_input(row, entry);
-	val = obj_get(obj_get(entry, "compat"), "supportsTools");
+	val = get_any(get_any(entry, "compat"), "supportsTools");
 	if (json_object_is_type(val, json_type_boolean))
 		(void)json_object_object_add(row, "supportsTools",
 		    json_object_get(val));
@@ -231,14 +231,14 @@ row_add(const struct build *b, const struct provider *p, const char *id,
 static void
 rows_authored(const struct build *b, const struct provider *p)
 {
-	struct json_object	*list = obj_get(p->conf, "models"), *entry;
+	struct json_object	*list = get_any(p->conf, "models"), *entry;
 	size_t			 i;
 
 	if (!json_object_is_type(list, json_type_array))
 		return;
 	for (i = 0; i < json_object_array_length(list); i++) {
 		entry = json_object_array_get_idx(list, i);
-		row_add(b, p, obj_str(entry, "id"), NULL, entry);
+		row_add(b, p, get_text(entry, "id"), NULL, entry);
 	}
 }
 
@@ -253,7 +253,7 @@ rows_fetched(const struct build *b, const struct provider *p)
 		return;
 	for (i = 0; i < json_object_array_length(cat->models); i++) {
 		entry = json_object_array_get_idx(cat->models, i);
-		row_add(b, p, obj_str(entry, "id"), obj_str(entry, "name"),
+		row_add(b, p, get_text(entry, "id"), get_text(entry, "name"),
 		    NULL);
 	}
 }
@@ -277,7 +277,7 @@ rows_allowed(const struct build *b, struct json_object *map)
 static int
 has_authored(const struct provider *p)
 {
-	struct json_object	*list = obj_get(p->conf, "models");
+	struct json_object	*list = get_any(p->conf, "models");
 
 	return (json_object_is_type(list, json_type_array) &&
 	    json_object_array_length(list) > 0);
@@ -321,11 +321,11 @@ row_cmp(const void *a, const void *b)
 	struct json_object	*y = *(struct json_object *const *)b;
 	int			 r;
 
-	r = strcasecmp(obj_str(x, "provider"), obj_str(y, "provider"));
+	r = strcasecmp(get_text(x, "provider"), get_text(y, "provider"));
 	if (r == 0)
-		r = strcasecmp(obj_str(x, "name"), obj_str(y, "name"));
+		r = strcasecmp(get_text(x, "name"), get_text(y, "name"));
 	if (r == 0)
-		r = strcmp(obj_str(x, "id"), obj_str(y, "id"));
+		r = strcmp(get_text(x, "id"), get_text(y, "id"));
 	return (r);
 }
 
@@ -403,8 +403,8 @@ answer(struct chela_req *req, struct json_object *params)
 {
 	struct json_object	*out = json_object_new_object(), *rows;
 
-	rows = rows_build(view_of(params), obj_str(params, "agentId"),
-	    json_object_get_boolean(obj_get(params,
+	rows = rows_build(view_of(params), get_text(params, "agentId"),
+	    json_object_get_boolean(get_any(params,
 	    "includeProviderCapabilities")));
 	if (out == NULL || rows == NULL) {
 		json_object_put(out);
@@ -413,7 +413,7 @@ answer(struct chela_req *req, struct json_object *params)
 		    "out of memory"));
 	}
 	(void)json_object_object_add(out, "models", rows);
-	if (json_object_get_boolean(obj_get(params, "refresh")))
+	if (json_object_get_boolean(get_any(params, "refresh")))
 		(void)json_object_object_add(out, "providerOutcomes",
 		    outcomes());
 	return (models.host->req_reply(req, out));
@@ -459,10 +459,10 @@ int
 models_list(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	const char	*agent_id = obj_str(params, "agentId");
-	int		 refresh = json_object_get_boolean(obj_get(params,
+	const char	*agent_id = get_text(params, "agentId");
+	int		 refresh = json_object_get_boolean(get_any(params,
 			    "refresh"));
-	int		 prepared = json_object_get_boolean(obj_get(params,
+	int		 prepared = json_object_get_boolean(get_any(params,
 			    "preparedOnly"));
 
 	if (prepared && refresh)

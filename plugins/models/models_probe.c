@@ -166,13 +166,13 @@ probe_pick(const struct provider *p, const char *agent_id, char *ret_ref,
 		}
 	}
 	json_object_put(refs);
-	list = obj_get(p->conf, "models");
+	list = get_any(p->conf, "models");
 	if (id == NULL && json_object_is_type(list, json_type_array) &&
 	    json_object_array_length(list) > 0)
-		id = obj_str(json_object_array_get_idx(list, 0), "id");
+		id = get_text(json_object_array_get_idx(list, 0), "id");
 	if (id == NULL && cat != NULL && cat->models != NULL &&
 	    json_object_array_length(cat->models) > 0)
-		id = obj_str(json_object_array_get_idx(cat->models, 0), "id");
+		id = get_text(json_object_array_get_idx(cat->models, 0), "id");
 	if (id == NULL && p->conf == NULL)
 		id = BUILTIN_MODEL;
 	if (id == NULL)
@@ -218,8 +218,8 @@ models_probe(struct chela_ctx *ctx, struct chela_req *req,
 {
 	struct provider		 prov;
 	struct probe		*p;
-	const char		*id = obj_str(params, "provider"), *why = NULL;
-	const char		*agent_id = obj_str(params, "agentId");
+	const char		*id = get_text(params, "provider"), *why = NULL;
+	const char		*agent_id = get_text(params, "agentId");
 	char			 ref[PROVIDER_ID_MAX + 260];
 	int64_t			 timeout_ms = PROBE_TIMEOUT_MS;
 	int			 r;
@@ -228,15 +228,15 @@ models_probe(struct chela_ctx *ctx, struct chela_req *req,
 	if (agent_id != NULL && !agent_known(agent_id))
 		return (models.host->req_fail(req, "INVALID_REQUEST",
 		    "unknown agent id \"%.200s\"", agent_id));
-	if (obj_get(params, "timeoutMs") != NULL)
-		timeout_ms = json_object_get_int64(obj_get(params,
+	if (get_any(params, "timeoutMs") != NULL)
+		timeout_ms = json_object_get_int64(get_any(params,
 		    "timeoutMs"));
 	if (timeout_ms > PROBE_TIMEOUT_MAX_MS)
 		timeout_ms = PROBE_TIMEOUT_MAX_MS;
 	if (provider_find(id, &prov) < 0)
 		return (probe_answer(req, id, "no_model", -1,
 		    "the provider is not configured"));
-	if (obj_str(params, "profileId") != NULL)
+	if (get_text(params, "profileId") != NULL)
 		return (probe_answer(req, prov.id, "unknown", -1,
 		    "there are no auth profiles: keys are set in the configuration"));
 	if (probe_pick(&prov, agent_id, ref, sizeof ref) < 0)
@@ -277,7 +277,7 @@ auth_row(const struct provider *p)
 {
 	struct json_object	*row = json_object_new_object();
 	struct catalogue	*cat = catalogue_get(p->id);
-	const char		*name = obj_str(p->conf, "name");
+	const char		*name = get_text(p->conf, "name");
 	const char		*status = "ok";
 
 	if (provider_has_key(p))
@@ -314,7 +314,7 @@ models_auth_status(struct chela_ctx *ctx, struct chela_req *req,
 {
 	struct provider		 all[PROVIDERS_MAX];
 	struct json_object	*out, *rows, *caps;
-	const char		*agent_id = obj_str(params, "agentId");
+	const char		*agent_id = get_text(params, "agentId");
 	uint32_t		 i, n;
 
 	(void)ctx;
@@ -342,7 +342,7 @@ models_auth_logout(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
 	struct provider	 p;
-	const char	*id = obj_str(params, "provider");
+	const char	*id = get_text(params, "provider");
 
 	(void)ctx;
 	if (provider_find(id, &p) < 0)

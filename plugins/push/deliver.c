@@ -74,8 +74,8 @@ static int
 encrypt(struct json_object *sub, const char *payload, size_t len,
     uint8_t **ret_body, size_t *ret_len)
 {
-	const char	*p256dh = obj_str(sub, "p256dh");
-	const char	*auth = obj_str(sub, "auth");
+	const char	*p256dh = get_str(sub, "p256dh");
+	const char	*auth = get_str(sub, "auth");
 	uint8_t		*key = NULL, *secret = NULL;
 	size_t		 key_len, secret_len;
 	int		 r;
@@ -100,8 +100,8 @@ post(struct send *s, struct json_object *sub, const char *payload, size_t len,
     const char *topic)
 {
 	struct json_object	*conf = push.host->conf(push.ctx);
-	struct json_object	*allow = obj_get(conf, "allowPrivate");
-	const char		*url = obj_str(sub, "endpoint"), *subject;
+	struct json_object	*allow = get_any(conf, "allowPrivate");
+	const char		*url = get_str(sub, "endpoint"), *subject;
 	const char		*headers[7];
 	char			*origin = NULL, *vapid = NULL, *line = NULL;
 	char			 topic_line[64], ttl[32];
@@ -120,7 +120,7 @@ post(struct send *s, struct json_object *sub, const char *payload, size_t len,
 		.max_bytes = ANSWER_MAX,
 	};
 
-	subject = obj_str(conf, "subject");
+	subject = get_str(conf, "subject");
 	if (subject == NULL)
 		subject = SUBJECT;
 	if (push.http == NULL)

@@ -47,7 +47,7 @@ prefs_default(void)
 static struct json_object *
 device_of(struct json_object *sub)
 {
-	struct json_object	*o = obj_get(sub, "preferences");
+	struct json_object	*o = get_any(sub, "preferences");
 
 	if (o != NULL)
 		return (json_object_get(o));
@@ -64,9 +64,9 @@ effective(struct json_object *device)
 	struct json_object	*o = prefs_default(), *v, *c;
 	size_t			 i;
 
-	c = obj_get(o, "categories");
+	c = get_any(o, "categories");
 	for (i = 0; i < ARRAY_N(fields); i++) {
-		v = obj_get(device, fields[i]);
+		v = get_any(device, fields[i]);
 		if (v == NULL)
 			continue;
 		if (i > 0) {
@@ -78,7 +78,7 @@ effective(struct json_object *device)
 			json_object_object_add(c, key, json_object_get(on));
 	}
 	json_object_object_add(o, "enabled",
-	    json_object_get(obj_get(device, "enabled")));
+	    json_object_get(get_any(device, "enabled")));
 	return (o);
 }
 
@@ -90,7 +90,7 @@ prefs_get(struct chela_ctx *ctx, struct chela_req *req,
 	char			 key[SUB_KEY_MAX];
 
 	(void)ctx;
-	sub = sub_of(req, obj_str(params, "endpoint"), key, NULL);
+	sub = sub_of(req, get_str(params, "endpoint"), key, NULL);
 	if (sub == NULL)
 		return (0);
 	device = device_of(sub);
@@ -142,7 +142,7 @@ on_stored(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 		json_object_object_add(o, "scope",
 		    json_object_new_string("device"));
 		json_object_object_add(o, "preferences", json_object_get(
-		    obj_get(c->sub, "preferences")));
+		    get_any(c->sub, "preferences")));
 		(void)push.host->req_reply(c->req, o);
 	}
 	change_free(c);
@@ -191,11 +191,11 @@ prefs_set(struct chela_ctx *ctx, struct chela_req *req,
 	struct change		*c;
 	int			 r;
 
-	if (strcmp(obj_str(params, "scope"), "user") == 0) {
+	if (strcmp(get_str(params, "scope"), "user") == 0) {
 		/* Whose endpoint it is comes first. */
 		char	 key[SUB_KEY_MAX];
 
-		sub = sub_of(req, obj_str(params, "endpoint"), key, NULL);
+		sub = sub_of(req, get_str(params, "endpoint"), key, NULL);
 		json_object_put(sub);
 		return (sub == NULL ? 0 : fail_bad(req, "user preferences need "
 		    "a user profile"));
@@ -204,12 +204,12 @@ prefs_set(struct chela_ctx *ctx, struct chela_req *req,
 	if (c == NULL)
 		return (-ENOMEM);
 	c->req = push.host->req_ref(req);
-	sub = sub_of(req, obj_str(params, "endpoint"), c->key, &c->rev);
+	sub = sub_of(req, get_str(params, "endpoint"), c->key, &c->rev);
 	if (sub == NULL) {
 		change_free(c);
 		return (0);
 	}
-	prefs = obj_get(params, "preferences");
+	prefs = get_any(params, "preferences");
 	r = json_object_deep_copy(sub, &c->sub, NULL);
 	if (r == 0)
 		r = json_object_deep_copy(prefs, &copy, NULL);
@@ -219,7 +219,7 @@ prefs_set(struct chela_ctx *ctx, struct chela_req *req,
 		return (-ENOMEM);
 	}
 	json_object_object_add(c->sub, "preferences", copy);
-	zone = obj_str(obj_get(prefs, "quietHours"), "timeZone");
+	zone = get_str(get_any(prefs, "quietHours"), "timeZone");
 	if (zone == NULL || strcmp(zone, "UTC") == 0) {
 		c->is_zone = true;
 		zone_looked(ctx, c);

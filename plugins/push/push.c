@@ -9,26 +9,6 @@
 
 struct push	push;
 
-struct json_object *
-obj_get(struct json_object *o, const char *key)
-{
-	struct json_object	*v;
-
-	if (!json_object_is_type(o, json_type_object) ||
-	    !json_object_object_get_ex(o, key, &v))
-		return (NULL);
-	return (v);
-}
-
-const char *
-obj_str(struct json_object *o, const char *key)
-{
-	struct json_object	*v = obj_get(o, key);
-
-	return (json_object_is_type(v, json_type_string) ?
-	    json_object_get_string(v) : NULL);
-}
-
 int
 fail_bad(struct chela_req *req, const char *what)
 {
@@ -75,9 +55,9 @@ sub_of(struct chela_req *req, const char *endpoint, char ret_key[SUB_KEY_MAX],
 	sub_key(endpoint, ret_key);
 	if (push.host->kv_get(push.ctx, ret_key, &sub, ret_rev) < 0)
 		sub = NULL;
-	owner = obj_str(sub, "deviceId");
+	owner = get_str(sub, "deviceId");
 	if (owner != NULL && *id != '\0' && strcmp(owner, id) == 0 &&
-	    strcmp(obj_str(sub, "endpoint"), endpoint) == 0)
+	    strcmp(get_str(sub, "endpoint"), endpoint) == 0)
 		return (sub);
 	json_object_put(sub);
 	/* Unknown looks the same: an endpoint is not to be probed for. */
@@ -95,7 +75,7 @@ static int
 count_sub(const char *key, struct json_object *sub, uint64_t rev, void *arg)
 {
 	struct count	*c = arg;
-	const char	*owner = obj_str(sub, "deviceId");
+	const char	*owner = get_str(sub, "deviceId");
 
 	(void)key;
 	(void)rev;
@@ -162,8 +142,8 @@ static int
 subscribe(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	const char		*endpoint = obj_str(params, "endpoint");
-	struct json_object	*keys = obj_get(params, "keys");
+	const char		*endpoint = get_str(params, "endpoint");
+	struct json_object	*keys = get_any(params, "keys");
 	struct json_object	*old = NULL, *sub, *made;
 	const char		*id = device_id(req), *owner;
 	struct count		 c = { .id = id };
@@ -175,16 +155,16 @@ subscribe(struct chela_ctx *ctx, struct chela_req *req,
 	if (*id == '\0')
 		return (push.host->req_fail(req, "INVALID_REQUEST",
 		    "paired browser device identity required"));
-	if (!is_bytes(obj_str(keys, "p256dh"), true))
+	if (!is_bytes(get_str(keys, "p256dh"), true))
 		return (fail_bad(req, "keys.p256dh is no point of P-256"));
-	if (!is_bytes(obj_str(keys, "auth"), false))
+	if (!is_bytes(get_str(keys, "auth"), false))
 		return (fail_bad(req, "keys.auth is not 16 bytes"));
 	sub_key(endpoint, key);
 	if (push.host->kv_get(ctx, key, &old, &rev) < 0) {
 		old = NULL;
 		rev = CHELA_NEW_REV;
 	}
-	owner = obj_str(old, "deviceId");
+	owner = get_str(old, "deviceId");
 	if (old != NULL && (owner == NULL || strcmp(owner, id) != 0)) {
 		json_object_put(old);
 		return (push.host->req_fail(req, "FORBIDDEN",
@@ -201,8 +181,8 @@ subscribe(struct chela_ctx *ctx, struct chela_req *req,
 	}
 	w->req = push.host->req_ref(req);
 	push.host->uuid(w->id);
-	if (obj_str(old, "subscriptionId") != NULL)
-		(void)snprintf(w->id, sizeof w->id, "%s", obj_str(old,
+	if (get_str(old, "subscriptionId") != NULL)
+		(void)snprintf(w->id, sizeof w->id, "%s", get_str(old,
 		    "subscriptionId"));
 	sub = json_object_new_object();
 	json_object_object_add(sub, "subscriptionId",
@@ -210,17 +190,17 @@ subscribe(struct chela_ctx *ctx, struct chela_req *req,
 	json_object_object_add(sub, "endpoint",
 	    json_object_new_string(endpoint));
 	json_object_object_add(sub, "p256dh", json_object_new_string(
-	    obj_str(keys, "p256dh")));
+	    get_str(keys, "p256dh")));
 	json_object_object_add(sub, "auth", json_object_new_string(
-	    obj_str(keys, "auth")));
+	    get_str(keys, "auth")));
 	json_object_object_add(sub, "deviceId", json_object_new_string(id));
-	made = obj_get(old, "createdAtMs");
+	made = get_any(old, "createdAtMs");
 	json_object_object_add(sub, "createdAtMs", made != NULL ?
 	    json_object_get(made) : json_object_new_int64(now));
 	json_object_object_add(sub, "updatedAtMs", json_object_new_int64(now));
-	if (obj_get(old, "preferences") != NULL)
+	if (get_any(old, "preferences") != NULL)
 		json_object_object_add(sub, "preferences", json_object_get(
-		    obj_get(old, "preferences")));
+		    get_any(old, "preferences")));
 	json_object_put(old);
 	write_end(w, push.host->kv_put(ctx, key, sub, rev, on_written, w));
 	return (0);
@@ -235,7 +215,7 @@ unsubscribe(struct chela_ctx *ctx, struct chela_req *req,
 	char			 key[SUB_KEY_MAX];
 	uint64_t		 rev;
 
-	sub = sub_of(req, obj_str(params, "endpoint"), key, &rev);
+	sub = sub_of(req, get_str(params, "endpoint"), key, &rev);
 	if (sub == NULL)
 		return (0);
 	json_object_put(sub);
@@ -333,7 +313,7 @@ round_end(struct round *rd)
 	size_t			 i;
 
 	for (i = 0; i < rd->n; i++) {
-		is_any |= json_object_get_boolean(obj_get(
+		is_any |= json_object_get_boolean(get_any(
 		    rd->targets[i].result, "ok"));
 		json_object_array_add(list,
 		    json_object_get(rd->targets[i].result));
@@ -359,7 +339,7 @@ on_delivered(const struct delivery *d, void *arg)
 	struct json_object	*o = json_object_new_object();
 
 	json_object_object_add(o, "ok", json_object_new_boolean(d->is_ok));
-	json_object_object_add(o, "subscriptionId", json_object_get(obj_get(
+	json_object_object_add(o, "subscriptionId", json_object_get(get_any(
 	    t->sub, "subscriptionId")));
 	if (d->status != 0)
 		json_object_object_add(o, "statusCode", json_object_new_int(
@@ -442,7 +422,7 @@ web_test(struct chela_ctx *ctx, struct chela_req *req,
 
 	if (rd == NULL)
 		return (-ENOMEM);
-	rd->payload = payload_new(obj_str(params, "title"), obj_str(params,
+	rd->payload = payload_new(get_str(params, "title"), get_str(params,
 	    "body"));
 	(void)push.host->kv_each(ctx, SUB_PREFIX, count_sub, &c);
 	rd->targets = calloc(c.n + 1, sizeof *rd->targets);
@@ -477,7 +457,7 @@ push_test(struct chela_ctx *ctx, struct chela_req *req,
 {
 	(void)ctx;
 	return (push.host->req_fail(req, "INVALID_REQUEST",
-	    "node %.128s has no APNs registration", obj_str(params, "nodeId")));
+	    "node %.128s has no APNs registration", get_str(params, "nodeId")));
 }
 
 /* --- life --- */

@@ -12,6 +12,7 @@
 #include <chela/plugin.h>
 #include <chela/services/http.h>
 
+#include "../common/json.h"
 #include "webpush.h"
 
 #define SUBS_MAX	1024u		/* subscriptions of a gateway */
@@ -36,8 +37,6 @@ extern struct push	push;
 
 /* --- push.c --- */
 
-struct json_object *obj_get(struct json_object *o, const char *key);
-const char *obj_str(struct json_object *o, const char *key);	/* or NULL */
 int	 fail_bad(struct chela_req *req, const char *what);
 /* The row of an endpoint, if it is the caller's; gives. Answers else: NULL. */
 struct json_object *sub_of(struct chela_req *req, const char *endpoint,

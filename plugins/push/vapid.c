@@ -55,7 +55,7 @@ key_load(void)
 	r = push.host->kv_get(push.ctx, KEY, &o, NULL);
 	if (r < 0)
 		return (-ENOENT);
-	r = key_use(obj_str(o, "private"));
+	r = key_use(get_str(o, "private"));
 	json_object_put(o);
 	return (r);
 }

@@ -142,7 +142,7 @@ default_provider(const char *source)
 	const char		*s;
 
 	d = secrets.host->conf_path(secrets.ctx, "secrets.defaults");
-	s = obj_str(d, source);
+	s = get_str(d, source);
 	return (s != NULL ? s : "default");
 }
 
@@ -160,9 +160,9 @@ refs_add(struct refs *refs, struct json_object *v, const char *path,
 		source = "env";
 		id = name;
 	} else {
-		source = obj_str(v, "source");
-		provider = obj_str(v, "provider");
-		id = obj_str(v, "id");
+		source = get_str(v, "source");
+		provider = get_str(v, "provider");
+		id = get_str(v, "id");
 	}
 	if (source == NULL || id == NULL || !is_valid(source, id)) {
 		free(name);
@@ -245,7 +245,7 @@ walk(struct walk *w, struct json_object *v)
 	if (w->depth >= REF_DEPTH_MAX)
 		return;
 	if (json_object_is_type(v, json_type_object)) {
-		if (obj_str(v, "source") != NULL && obj_str(v, "id") != NULL) {
+		if (get_str(v, "source") != NULL && get_str(v, "id") != NULL) {
 			walk_hit(w, v);
 			return;
 		}
@@ -282,7 +282,7 @@ refs_collect(struct refs *ret)
 	r = secrets.config->snapshot(&snap);
 	if (r < 0)
 		return (r);
-	walk(&w, obj_get(snap, "parsed"));
+	walk(&w, get_any(snap, "parsed"));
 	json_object_put(snap);
 	if (w.r < 0)
 		refs_fini(ret);

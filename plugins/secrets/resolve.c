@@ -166,7 +166,7 @@ pointer_get(struct json_object *o, const char *p)
 				return (NULL);
 			o = json_object_array_get_idx(o, (size_t)atoi(key));
 		} else {
-			o = obj_get(o, key);
+			o = get_any(o, key);
 		}
 	}
 	return (o);
@@ -215,10 +215,10 @@ look_work(void *arg)
 static int
 look_start(struct job *job, const char *path, bool is_command, chela_cb_fn *done)
 {
-	struct json_object	*dirs = obj_get(job->conf, "trustedDirs");
+	struct json_object	*dirs = get_any(job->conf, "trustedDirs");
 	struct look		*l;
 	size_t			 i, n;
-	int64_t			 max = obj_int(job->conf, "maxBytes",
+	int64_t			 max = get_int(job->conf, "maxBytes",
 	    PROVIDER_BYTES);
 	int			 r = -ENOMEM;
 
@@ -266,7 +266,7 @@ file_done(struct chela_ctx *ctx, void *arg)
 	(void)ctx;
 	job->look = NULL;
 	first = &job->refs.items[job->at];
-	mode = obj_str(job->conf, "mode");
+	mode = get_str(job->conf, "mode");
 	if (l->r == 0 && (mode == NULL || strcmp(mode, "json") == 0)) {
 		doc = parse(l->text, l->len);
 		if (doc == NULL)
@@ -313,7 +313,7 @@ exec_values(struct job *job, char *out, size_t len)
 		n_ids += job->refs.items[i].r == 1 &&
 		    is_same_place(&job->refs.items[i], first);
 	doc = parse(out, len);
-	only = obj_get(job->conf, "jsonOnly");
+	only = get_any(job->conf, "jsonOnly");
 	if (doc == NULL && only != NULL && !json_object_get_boolean(only) &&
 	    n_ids == 1) {
 		/* Its first line. */
@@ -321,8 +321,8 @@ exec_values(struct job *job, char *out, size_t len)
 		ref_set(first, out, strlen(out));
 		return (0);
 	}
-	values = obj_get(doc, "values");
-	if (doc == NULL || obj_int(doc, "protocolVersion", 0) != 1 ||
+	values = get_any(doc, "values");
+	if (doc == NULL || get_int(doc, "protocolVersion", 0) != 1 ||
 	    !json_object_is_type(values, json_type_object)) {
 		obj_wipe(doc);
 		return (-EBADMSG);
@@ -331,7 +331,7 @@ exec_values(struct job *job, char *out, size_t len)
 		ref = &job->refs.items[i];
 		if (ref->r != 1 || !is_same_place(ref, first))
 			continue;
-		v = obj_get(values, ref->id);
+		v = get_any(values, ref->id);
 		if (json_object_is_type(v, json_type_string))
 			ref_set(ref, json_object_get_string(v),
 			    (size_t)json_object_get_string_len(v));
@@ -435,8 +435,8 @@ exec_question(struct job *job)
 static char **
 exec_env(struct json_object *conf)
 {
-	struct json_object	*set = obj_get(conf, "env");
-	struct json_object	*pass = obj_get(conf, "passEnv");
+	struct json_object	*set = get_any(conf, "env");
+	struct json_object	*pass = get_any(conf, "passEnv");
 	char			**env = calloc(ENV_MAX + 1, sizeof *env);
 	const char		*name, *value;
 	size_t			 n = 0, i;
@@ -472,20 +472,20 @@ static const struct chela_process_handler exec_handler = {
 static int
 exec_start(struct job *job)
 {
-	struct json_object	*args = obj_get(job->conf, "args");
+	struct json_object	*args = get_any(job->conf, "args");
 	const char		*argv[ARGS_MAX + 2];
 	char			**env = exec_env(job->conf);
 	char			*input = exec_question(job);
-	int64_t			 max = obj_int(job->conf, "maxOutputBytes",
+	int64_t			 max = get_int(job->conf, "maxOutputBytes",
 	    PROVIDER_BYTES), quiet;
 	size_t			 i, n = 0;
 	int			 r = -ENOMEM;
 	struct chela_process_request rq = {
 		.struct_size = sizeof rq,
 		.flags = CHELA_PROCESS_EXACT_ENV,
-		.path = obj_str(job->conf, "command"),
+		.path = get_str(job->conf, "command"),
 		.argv = argv,
-		.timeout_us = (uint64_t)obj_int(job->conf, "timeoutMs",
+		.timeout_us = (uint64_t)get_int(job->conf, "timeoutMs",
 		    PROVIDER_MS) * 1000,
 		.max_output = max > 0 && max <= PROVIDER_BYTES ? (uint64_t)max :
 		    PROVIDER_BYTES,
@@ -507,7 +507,7 @@ exec_start(struct job *job)
 	r = secrets.process->start(&rq, &exec_handler, job, &job->process);
 	if (r < 0)
 		job->process = NULL;
-	quiet = obj_int(job->conf, "noOutputTimeoutMs", 0);
+	quiet = get_int(job->conf, "noOutputTimeoutMs", 0);
 	if (r == 0 && quiet > 0) {
 		job->quiet_us = (uint64_t)quiet * 1000;
 		job->quiet = secrets.host->timer_new(secrets.ctx, exec_quiet,
@@ -545,7 +545,7 @@ exec_looked(struct chela_ctx *ctx, void *arg)
 static void
 env_resolve(struct job *job, struct ref *ref)
 {
-	struct json_object	*list = obj_get(job->conf, "allowlist");
+	struct json_object	*list = get_any(job->conf, "allowlist");
 	const char		*value = getenv(ref->id);
 	bool			 may = list == NULL;
 	size_t			 i;
@@ -596,8 +596,8 @@ place_ask(struct job *job)
 
 	json_object_put(job->conf);
 	providers = secrets.host->conf_path(secrets.ctx, "secrets.providers");
-	job->conf = json_object_get(obj_get(providers, ref->provider));
-	source = obj_str(job->conf, "source");
+	job->conf = json_object_get(get_any(providers, ref->provider));
+	source = get_str(job->conf, "source");
 	if (source != NULL && strcmp(source, ref->source) != 0)
 		return (-EINVAL);
 	/* The two without settings need no entry. */
@@ -613,11 +613,11 @@ place_ask(struct job *job)
 		return (1);
 	}
 	if (strcmp(ref->source, "file") == 0)
-		return (look_start(job, obj_str(job->conf, "path"), false,
+		return (look_start(job, get_str(job->conf, "path"), false,
 		    file_done) < 0 ? -EINVAL : 1);
 	if (secrets.process == NULL)
 		return (-ENOTSUP);
-	return (look_start(job, obj_str(job->conf, "command"), true,
+	return (look_start(job, get_str(job->conf, "command"), true,
 	    exec_looked) < 0 ? -EINVAL : 1);
 }
 

@@ -43,35 +43,6 @@ static const char *const targets[] = {
 
 /* --- small things --- */
 
-struct json_object *
-obj_get(struct json_object *o, const char *key)
-{
-	struct json_object	*v;
-
-	if (!json_object_is_type(o, json_type_object) ||
-	    !json_object_object_get_ex(o, key, &v))
-		return (NULL);
-	return (v);
-}
-
-const char *
-obj_str(struct json_object *o, const char *key)
-{
-	struct json_object	*v = obj_get(o, key);
-
-	return (json_object_is_type(v, json_type_string) ?
-	    json_object_get_string(v) : NULL);
-}
-
-int64_t
-obj_int(struct json_object *o, const char *key, int64_t otherwise)
-{
-	struct json_object	*v = obj_get(o, key);
-
-	return (json_object_is_type(v, json_type_int) ?
-	    json_object_get_int64(v) : otherwise);
-}
-
 static void
 wipe_strings(struct json_object *o)
 {
@@ -349,7 +320,7 @@ resolve_done(struct job *job, struct refs *refs, void *arg)
 			json_object_array_add(list, one);
 			continue;
 		}
-		if (!has_string(obj_get(a->params, "optionalActivePaths"),
+		if (!has_string(get_any(a->params, "optionalActivePaths"),
 		    ref->path))
 			is_bad = true;
 		(void)snprintf(note, sizeof note, "%s: no value from provider "
@@ -403,7 +374,7 @@ static int
 secrets_resolve(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct json_object	*ids = obj_get(params, "targetIds");
+	struct json_object	*ids = get_any(params, "targetIds");
 	struct refs		 refs;
 	struct ask		*a;
 	const char		*id;
@@ -420,7 +391,7 @@ secrets_resolve(struct chela_ctx *ctx, struct chela_req *req,
 	if (refs_collect(&refs) < 0)
 		return (secrets.host->req_fail(req, "UNAVAILABLE",
 		    "secrets.resolve failed"));
-	refs_select(&refs, ids, obj_get(params, "allowedPaths"));
+	refs_select(&refs, ids, get_any(params, "allowedPaths"));
 	a = malloc(sizeof *a);
 	if (a == NULL) {
 		refs_fini(&refs);
@@ -656,13 +627,13 @@ caller_name(struct chela_req *req)
 static const char *
 set_check(struct json_object *params, struct json_object **ret_hosts)
 {
-	struct json_object	*hosts = obj_get(params, "allowedHosts");
-	struct json_object	*v = obj_get(params, "value");
+	struct json_object	*hosts = get_any(params, "allowedHosts");
+	struct json_object	*v = get_any(params, "value");
 	const char		*value = json_object_get_string(v);
 	size_t			 len = (size_t)json_object_get_string_len(v);
 	bool			 is_env;
 
-	is_env = strcmp(obj_str(params, "kind"), "env") == 0;
+	is_env = strcmp(get_str(params, "kind"), "env") == 0;
 	if (is_env && hosts != NULL)
 		return ("Allowed hosts apply only to secret entries.");
 	if (!is_env && len == 0)
@@ -683,7 +654,7 @@ static int
 store_set_method(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct json_object	*v = obj_get(params, "value"), *hosts = NULL;
+	struct json_object	*v = get_any(params, "value"), *hosts = NULL;
 	const char		*why;
 	struct change		*c;
 
@@ -703,9 +674,9 @@ store_set_method(struct chela_ctx *ctx, struct chela_req *req,
 	c->hosts = hosts;
 	c->len = (size_t)json_object_get_string_len(v);
 	c->value = strndup(json_object_get_string(v), c->len);
-	c->name = strdup(obj_str(params, "name"));
+	c->name = strdup(get_str(params, "name"));
 	c->by = caller_name(req);
-	c->kind = strcmp(obj_str(params, "kind"), "env") == 0 ? "env" :
+	c->kind = strcmp(get_str(params, "kind"), "env") == 0 ? "env" :
 	    "secret";
 	/* The parameters live until the host is done with them. */
 	wipe_strings(v);
@@ -728,7 +699,7 @@ store_delete_method(struct chela_ctx *ctx, struct chela_req *req,
 	if (c == NULL)
 		return (-ENOMEM);
 	c->req = secrets.host->req_ref(req);
-	c->name = strdup(obj_str(params, "name"));
+	c->name = strdup(get_str(params, "name"));
 	r = c->name == NULL ? -ENOMEM : store_del(c->name, change_stored, c);
 	store_purge();
 	if (r == -ENOENT) {

@@ -13,6 +13,7 @@
 #include <chela/services/config.h>
 #include <chela/services/process.h>
 
+#include "../common/json.h"
 #include "vault.h"
 
 #define NAME_MAX_LEN	128u
@@ -119,9 +120,6 @@ struct refs job_take(struct job *job);
 
 /* --- secrets.c --- */
 
-struct json_object *obj_get(struct json_object *o, const char *key);
-const char *obj_str(struct json_object *o, const char *key);	/* or NULL */
-int64_t	 obj_int(struct json_object *o, const char *key, int64_t otherwise);
 /* Overwrites every string in o and drops the reference. */
 void	 obj_wipe(struct json_object *o);
 

@@ -193,7 +193,7 @@ on_meta(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 static int
 key_check(struct json_object *meta, const uint8_t *key)
 {
-	const char	*text = obj_str(meta, "check");
+	const char	*text = get_str(meta, "check");
 	char		*plain;
 	size_t		 len;
 	int		 r;
@@ -251,9 +251,9 @@ key_plan(struct json_object *meta, struct key_job *j)
 	int64_t			 n;
 	int			 r;
 
-	path = obj_str(conf, "passphraseFile");
+	path = get_str(conf, "passphraseFile");
 	if (meta != NULL) {
-		kdf = obj_str(meta, "kdf");
+		kdf = get_str(meta, "kdf");
 		j->is_pass = kdf != NULL && strcmp(kdf, "pbkdf2-sha256") == 0;
 		if (kdf == NULL || (!j->is_pass && strcmp(kdf, "file") != 0))
 			return (-EBADMSG);
@@ -261,7 +261,7 @@ key_plan(struct json_object *meta, struct key_job *j)
 		j->is_pass = path != NULL || (env != NULL && *env != '\0');
 	}
 	if (!j->is_pass) {
-		path = obj_str(conf, "keyFile");
+		path = get_str(conf, "keyFile");
 		if (path != NULL)
 			j->key_file = strdup(path);
 		else if (asprintf(&j->key_file, "%s/%s",
@@ -281,12 +281,12 @@ key_plan(struct json_object *meta, struct key_job *j)
 	if (j->pass == NULL && j->pass_file == NULL)
 		return (-ENOMEM);
 	if (meta == NULL) {
-		j->iterations = (unsigned)obj_int(conf, "iterations",
+		j->iterations = (unsigned)get_int(conf, "iterations",
 		    VAULT_ITERATIONS);
 		return (vault_random(j->salt, sizeof j->salt));
 	}
-	r = hex_decode(obj_str(meta, "salt"), j->salt, sizeof j->salt);
-	n = obj_int(meta, "iterations", 0);
+	r = hex_decode(get_str(meta, "salt"), j->salt, sizeof j->salt);
+	n = get_int(meta, "iterations", 0);
 	if (r < 0 || n < ITERATIONS_MIN || n > ITERATIONS_MAX)
 		return (-EBADMSG);
 	j->iterations = (unsigned)n;
@@ -419,7 +419,7 @@ row_get(const char *name)
 static bool
 row_is_live(struct json_object *row)
 {
-	return (obj_str(row, "sealed") != NULL);
+	return (get_str(row, "sealed") != NULL);
 }
 
 static int
@@ -427,8 +427,8 @@ row_value(const char *name, struct json_object *row, char **ret_value,
     size_t *ret_len)
 {
 	char		 aad[NAME_MAX_LEN + 64];
-	const char	*kind = obj_str(row, "kind");
-	const char	*sealed = obj_str(row, "sealed");
+	const char	*kind = get_str(row, "kind");
+	const char	*sealed = get_str(row, "sealed");
 
 	if (store.state != KEY_OPEN)
 		return (-ENOKEY);
@@ -461,7 +461,7 @@ add_entry(const char *key, struct json_object *row, uint64_t rev, void *arg)
 	int			 r;
 
 	(void)rev;
-	kind = obj_str(row, "kind");
+	kind = get_str(row, "kind");
 	if (!row_is_live(row) || kind == NULL)
 		return (0);
 	o = json_object_new_object();
@@ -469,10 +469,10 @@ add_entry(const char *key, struct json_object *row, uint64_t rev, void *arg)
 	json_object_object_add(o, "scopeKind", json_object_new_string("team"));
 	json_object_object_add(o, "scopeId", json_object_new_string(""));
 	json_object_object_add(o, "createdAtMs", json_object_new_int64(
-	    obj_int(row, "createdAtMs", 0)));
+	    get_int(row, "createdAtMs", 0)));
 	json_object_object_add(o, "updatedAtMs", json_object_new_int64(
-	    obj_int(row, "updatedAtMs", 0)));
-	by = obj_str(row, "updatedBy");
+	    get_int(row, "updatedAtMs", 0)));
+	by = get_str(row, "updatedBy");
 	if (by != NULL)
 		json_object_object_add(o, "updatedBy",
 		    json_object_new_string(by));
@@ -486,7 +486,7 @@ add_entry(const char *key, struct json_object *row, uint64_t rev, void *arg)
 		json_object_object_add(o, "value",
 		    json_object_new_string_len(value, (int)len));
 		vault_drop(value, len);
-	} else if ((v = obj_get(row, "allowedHosts")) != NULL &&
+	} else if ((v = get_any(row, "allowedHosts")) != NULL &&
 	    json_object_array_length(v) > 0) {
 		json_object_object_add(o, "allowedHosts", json_object_get(v));
 	}
@@ -496,8 +496,8 @@ add_entry(const char *key, struct json_object *row, uint64_t rev, void *arg)
 static int
 by_name(const void *a, const void *b)
 {
-	return (strcmp(obj_str(*(struct json_object *const *)a, "name"),
-	    obj_str(*(struct json_object *const *)b, "name")));
+	return (strcmp(get_str(*(struct json_object *const *)a, "name"),
+	    get_str(*(struct json_object *const *)b, "name")));
 }
 
 int
@@ -521,7 +521,7 @@ store_list(struct json_object **ret_entries)
 static int
 is_env(const char *key, struct json_object *row, uint64_t rev, void *arg)
 {
-	const char	*kind = obj_str(row, "kind");
+	const char	*kind = get_str(row, "kind");
 
 	(void)key;
 	(void)rev;
@@ -607,13 +607,13 @@ store_set(const char *name, const char *value, size_t len, const char *kind,
 	json_object_object_add(row, "kind", json_object_new_string(kind));
 	json_object_object_add(row, "sealed", json_object_new_string(sealed));
 	json_object_object_add(row, "createdAtMs", json_object_new_int64(
-	    obj_int(old, "createdAtMs", now)));
+	    get_int(old, "createdAtMs", now)));
 	json_object_object_add(row, "updatedAtMs", json_object_new_int64(now));
 	json_object_object_add(row, "updatedBy", json_object_new_string(by));
 	v = hosts;
 	hosts = NULL;
 	if (v == NULL && strcmp(kind, "secret") == 0)
-		v = json_object_get(obj_get(old, "allowedHosts"));
+		v = json_object_get(get_any(old, "allowedHosts"));
 	if (v != NULL)
 		json_object_object_add(row, "allowedHosts", v);
 	row_key(key, name);
@@ -639,11 +639,11 @@ store_del(const char *name, chela_done_fn *done, void *arg)
 		return (-ENOENT);
 	}
 	row = json_object_new_object();
-	kind = obj_str(old, "kind");
+	kind = get_str(old, "kind");
 	json_object_object_add(row, "kind", json_object_new_string(
 	    kind != NULL ? kind : "secret"));
 	json_object_object_add(row, "createdAtMs", json_object_new_int64(
-	    obj_int(old, "createdAtMs", 0)));
+	    get_int(old, "createdAtMs", 0)));
 	json_object_object_add(row, "deletedAtMs", json_object_new_int64(
 	    (int64_t)secrets.host->wall_ms()));
 	json_object_put(old);
@@ -661,7 +661,7 @@ static int
 purge_find(const char *key, struct json_object *row, uint64_t rev, void *arg)
 {
 	struct purge	*p = arg;
-	int64_t		 at = obj_int(row, "deletedAtMs", 0);
+	int64_t		 at = get_int(row, "deletedAtMs", 0);
 
 	(void)rev;
 	if (at > 0 && (uint64_t)at + DELETED_KEEP_MS < secrets.host->wall_ms())

@@ -13,28 +13,6 @@
 
 struct send send;
 
-struct json_object *
-obj_get(struct json_object *obj, const char *key)
-{
-	struct json_object	*val;
-
-	if (!json_object_is_type(obj, json_type_object) ||
-	    !json_object_object_get_ex(obj, key, &val))
-		return (NULL);
-	return (val);
-}
-
-const char *
-obj_str(struct json_object *obj, const char *key)
-{
-	struct json_object	*val = obj_get(obj, key);
-
-	if (!json_object_is_type(val, json_type_string) ||
-	    json_object_get_string_len(val) == 0)
-		return (NULL);
-	return (json_object_get_string(val));
-}
-
 int
 fail_bad(struct chela_req *req, const char *fmt, ...)
 {
@@ -63,13 +41,13 @@ send_send(struct chela_ctx *ctx, struct chela_req *req,
 	struct flight	*f;
 
 	(void)ctx;
-	if (obj_get(params, "message") != NULL && json_object_get_string_len(
-	    obj_get(params, "message")) > (int)TEXT_MAX)
+	if (get_any(params, "message") != NULL && json_object_get_string_len(
+	    get_any(params, "message")) > (int)TEXT_MAX)
 		return (fail_bad(req, "message is too long"));
 	f = flight_new(req, "send", params);
 	if (f == NULL)
 		return (0);
-	if (message_ready(f, req, obj_str(f->params, "to")) < 0)
+	if (message_ready(f, req, get_text(f->params, "to")) < 0)
 		flight_drop(f);
 	else
 		flight_begin(f, deliver_message);
@@ -79,10 +57,10 @@ send_send(struct chela_ctx *ctx, struct chela_req *req,
 static int
 poll_ready(struct flight *f, struct chela_req *req)
 {
-	struct json_object	*hours = obj_get(f->params, "durationHours");
+	struct json_object	*hours = get_any(f->params, "durationHours");
 	int64_t			 n, selections;
 
-	if (hours != NULL && obj_get(f->params, "durationSeconds") != NULL)
+	if (hours != NULL && get_any(f->params, "durationSeconds") != NULL)
 		return (fail_bad(req,
 		    "durationHours and durationSeconds exclude each other"),
 		    -EINVAL);
@@ -94,17 +72,17 @@ poll_ready(struct flight *f, struct chela_req *req)
 	if (f->channel->poll == NULL)
 		return (fail_bad(req, "unsupported poll channel: %s",
 		    f->channel->id), -ENOTSUP);
-	n = (int64_t)json_object_array_length(obj_get(f->params, "options"));
+	n = (int64_t)json_object_array_length(get_any(f->params, "options"));
 	if (n > f->channel->poll_options_max)
 		return (fail_bad(req, "channel %s takes at most %u options",
 		    f->channel->id, f->channel->poll_options_max), -E2BIG);
-	selections = json_object_get_int64(obj_get(f->params,
+	selections = json_object_get_int64(get_any(f->params,
 	    "maxSelections"));
 	if (selections > n)
 		return (fail_bad(req,
 		    "maxSelections is larger than the number of options"),
 		    -EINVAL);
-	return (route_target(f, req, obj_str(f->params, "to")));
+	return (route_target(f, req, get_text(f->params, "to")));
 }
 
 static int
@@ -139,9 +117,9 @@ has_action(const struct chela_channel_1 *ch, const char *verb)
 static const char *
 action_target(struct json_object *params)
 {
-	const char	*to = obj_str(params, "to");
+	const char	*to = get_text(params, "to");
 
-	return (to != NULL ? to : obj_str(params, "target"));
+	return (to != NULL ? to : get_text(params, "target"));
 }
 
 /*
@@ -157,24 +135,24 @@ action_message(struct json_object *params)
 	    "mediaUrls", "buffer", "filename", "contentType", "asVoice",
 	    "gifPlayback", "replyToId", "threadId", "forceDocument", "silent" };
 	struct json_object	*out = json_object_new_object();
-	struct json_object	*in = obj_get(params, "params"), *val;
+	struct json_object	*in = get_any(params, "params"), *val;
 	size_t			 i;
 
 	for (i = 0; i < sizeof from_verb / sizeof from_verb[0]; i++) {
-		val = obj_get(in, from_verb[i]);
+		val = get_any(in, from_verb[i]);
 		if (val != NULL)
 			(void)json_object_object_add(out, from_verb[i],
 			    json_object_get(val));
 	}
-	if (obj_get(out, "message") == NULL && obj_str(in, "text") != NULL)
+	if (get_any(out, "message") == NULL && get_text(in, "text") != NULL)
 		(void)json_object_object_add(out, "message",
-		    json_object_get(obj_get(in, "text")));
-	val = obj_get(obj_get(params, "reply"), "replyToId");
+		    json_object_get(get_any(in, "text")));
+	val = get_any(get_any(params, "reply"), "replyToId");
 	if (val != NULL)
 		(void)json_object_object_add(out, "replyToId",
 		    json_object_get(val));
 	for (i = 0; i < sizeof from_call / sizeof from_call[0]; i++) {
-		val = obj_get(params, from_call[i]);
+		val = get_any(params, from_call[i]);
 		if (val != NULL)
 			(void)json_object_object_add(out, from_call[i],
 			    json_object_get(val));
@@ -189,7 +167,7 @@ action_message(struct json_object *params)
 static int
 message_typed(struct json_object *params)
 {
-	struct json_object	*list = obj_get(params, "mediaUrls"), *val;
+	struct json_object	*list = get_any(params, "mediaUrls"), *val;
 	size_t			 i;
 
 	if (list != NULL && !json_object_is_type(list, json_type_array))
@@ -209,11 +187,11 @@ action_send(struct flight *f, struct chela_req *req)
 
 	json_object_put(f->params);
 	f->params = made;
-	if (obj_str(made, "to") == NULL || !message_typed(made)) {
+	if (get_text(made, "to") == NULL || !message_typed(made)) {
 		(void)fail_bad(req,
 		    "invalid message.action params: send needs a target");
 		flight_drop(f);
-	} else if (message_ready(f, req, obj_str(made, "to")) < 0) {
+	} else if (message_ready(f, req, get_text(made, "to")) < 0) {
 		flight_drop(f);
 	} else {
 		flight_begin(f, deliver_message);
@@ -232,7 +210,7 @@ send_action(struct chela_ctx *ctx, struct chela_req *req,
 	f = flight_new(req, "message.action", params);
 	if (f == NULL)
 		return (0);
-	f->verb = obj_str(f->params, "action");
+	f->verb = get_text(f->params, "action");
 	if (route_channel(f, req, "") < 0) {
 		flight_drop(f);
 		return (0);
@@ -247,13 +225,13 @@ send_action(struct chela_ctx *ctx, struct chela_req *req,
 		flight_drop(f);
 		return (0);
 	}
-	to = action_target(obj_get(f->params, "params"));
+	to = action_target(get_any(f->params, "params"));
 	if (to != NULL) {
 		r = route_target(f, req, to);
 	} else {
 		r = snprintf(f->account_id, sizeof f->account_id, "%.256s",
-		    obj_str(f->params, "accountId") != NULL ?
-		    obj_str(f->params, "accountId") :
+		    get_text(f->params, "accountId") != NULL ?
+		    get_text(f->params, "accountId") :
 		    f->channel->default_account());
 	}
 	if (r < 0)

@@ -9,6 +9,8 @@
 #include <chela/services/channel.h>
 #include <chela/services/sessions.h>
 
+#include "../common/json.h"
+
 #define KEY_TEXT_MAX		256	/* bytes of an idempotencyKey */
 #define TEXT_MAX		(1024u * 1024)
 #define MEDIA_MAX		10
@@ -59,8 +61,6 @@ struct send {
 extern struct send send;
 
 /* send.c */
-struct json_object *obj_get(struct json_object *obj, const char *key);
-const char *obj_str(struct json_object *obj, const char *key);
 int	fail_bad(struct chela_req *req, const char *fmt, ...)
 	    CHELA_PRINTF(2, 3);
 

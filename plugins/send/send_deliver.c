@@ -20,10 +20,10 @@ url_name(const char *url)
 static char *
 mirror_text(const struct flight *f)
 {
-	struct json_object	*list = obj_get(f->params, "mediaUrls");
-	const char		*text = obj_str(f->params, "message");
-	const char		*url = obj_str(f->params, "mediaUrl");
-	const char		*name = obj_str(f->params, "filename");
+	struct json_object	*list = get_any(f->params, "mediaUrls");
+	const char		*text = get_text(f->params, "message");
+	const char		*url = get_text(f->params, "mediaUrl");
+	const char		*name = get_text(f->params, "filename");
 	char			*out = NULL;
 	size_t			 i, len;
 	FILE			*fp;
@@ -142,7 +142,7 @@ not_taken(struct flight *f, int r)
 static int
 flag(const struct flight *f, const char *key)
 {
-	return (json_object_get_boolean(obj_get(f->params, key)));
+	return (json_object_get_boolean(get_any(f->params, key)));
 }
 
 static uint32_t
@@ -158,7 +158,7 @@ flags_of(const struct flight *f)
 		flags |= CHELA_SEND_VOICE;
 	if (flag(f, "forceDocument"))
 		flags |= CHELA_SEND_DOCUMENT;
-	if (obj_str(f->params, "parseMode") != NULL)
+	if (get_text(f->params, "parseMode") != NULL)
 		flags |= CHELA_SEND_HTML;
 	if (flag(f, "isAnonymous"))
 		flags |= CHELA_SEND_ANONYMOUS;
@@ -225,13 +225,13 @@ buffer_decode(struct flight *f, const char *text)
 int
 media_check(struct flight *f, struct chela_req *req)
 {
-	struct json_object	*list = obj_get(f->params, "mediaUrls");
-	struct json_object	*url = obj_get(f->params, "mediaUrl");
-	const char		*buffer = obj_str(f->params, "buffer");
+	struct json_object	*list = get_any(f->params, "mediaUrls");
+	struct json_object	*url = get_any(f->params, "mediaUrl");
+	const char		*buffer = get_text(f->params, "buffer");
 	size_t			 i, n = 0;
 	int			 bad = 0, r;
 
-	if (obj_str(f->params, "mediaUrl") != NULL) {
+	if (get_text(f->params, "mediaUrl") != NULL) {
 		bad = !url_ok(url);
 		n++;
 	}
@@ -249,7 +249,7 @@ media_check(struct flight *f, struct chela_req *req)
 	if (n > 0 && (f->channel->flags & CHELA_CHANNEL_MEDIA) == 0)
 		return (fail_bad(req, "channel %s takes no media",
 		    f->channel->id), -ENOTSUP);
-	if (n == 0 && obj_str(f->params, "message") == NULL)
+	if (n == 0 && get_text(f->params, "message") == NULL)
 		return (fail_bad(req,
 		    "invalid %s params: there is neither text nor media",
 		    f->family), -EINVAL);
@@ -268,14 +268,14 @@ deliver_message(struct flight *f)
 {
 	struct chela_channel_media	 media[MEDIA_MAX];
 	struct chela_channel_message	 msg;
-	struct json_object		*list = obj_get(f->params, "mediaUrls");
+	struct json_object		*list = get_any(f->params, "mediaUrls");
 	size_t				 i;
 	uint32_t			 n = 0;
 	int				 r;
 
 	memset(media, 0, sizeof media);
-	if (obj_str(f->params, "mediaUrl") != NULL)
-		media[n++].url = obj_str(f->params, "mediaUrl");
+	if (get_text(f->params, "mediaUrl") != NULL)
+		media[n++].url = get_text(f->params, "mediaUrl");
 	for (i = 0; list != NULL && i < json_object_array_length(list) &&
 	    n < MEDIA_MAX; i++)
 		media[n++].url = json_object_get_string(
@@ -283,22 +283,22 @@ deliver_message(struct flight *f)
 	if (f->bytes != NULL && n < MEDIA_MAX) {
 		media[n].bytes = f->bytes;
 		media[n].len = f->bytes_len;
-		media[n].filename = obj_str(f->params, "filename");
-		media[n++].content_type = obj_str(f->params, "contentType");
+		media[n].filename = get_text(f->params, "filename");
+		media[n++].content_type = get_text(f->params, "contentType");
 	}
 	memset(&msg, 0, sizeof msg);
 	msg.struct_size = sizeof msg;
 	msg.flags = flags_of(f);
 	msg.account_id = f->account_id;
 	msg.to = f->to;
-	msg.text = obj_str(f->params, "message");
+	msg.text = get_text(f->params, "message");
 	msg.media = n > 0 ? media : NULL;
 	msg.n_media = n;
 	msg.media_size = sizeof media[0];
-	msg.reply_to_id = obj_str(f->params, "replyToId");
-	msg.thread_id = obj_str(f->params, "threadId");
+	msg.reply_to_id = get_text(f->params, "replyToId");
+	msg.thread_id = get_text(f->params, "threadId");
 	msg.key = f->key;
-	msg.agent_id = obj_str(f->params, "agentId");
+	msg.agent_id = get_text(f->params, "agentId");
 	r = f->channel->send(&msg, delivered, f);
 	if (r < 0)
 		not_taken(f, r);
@@ -310,7 +310,7 @@ void
 deliver_poll(struct flight *f)
 {
 	struct chela_channel_poll	 poll;
-	struct json_object		*list = obj_get(f->params, "options");
+	struct json_object		*list = get_any(f->params, "options");
 	const char			*options[OPTIONS_MAX];
 	size_t				 i;
 	int				 r;
@@ -320,21 +320,21 @@ deliver_poll(struct flight *f)
 	poll.flags = flags_of(f);
 	poll.account_id = f->account_id;
 	poll.to = f->to;
-	poll.question = obj_str(f->params, "question");
+	poll.question = get_text(f->params, "question");
 	for (i = 0; i < json_object_array_length(list) && i < OPTIONS_MAX; i++)
 		options[poll.n_options++] = json_object_get_string(
 		    json_object_array_get_idx(list, i));
 	poll.options = options;
 	poll.max_selections = 1;
-	if (obj_get(f->params, "maxSelections") != NULL)
+	if (get_any(f->params, "maxSelections") != NULL)
 		poll.max_selections = (uint32_t)json_object_get_int(
-		    obj_get(f->params, "maxSelections"));
-	poll.duration_s = (uint64_t)json_object_get_int64(obj_get(f->params,
+		    get_any(f->params, "maxSelections"));
+	poll.duration_s = (uint64_t)json_object_get_int64(get_any(f->params,
 	    "durationSeconds"));
-	if (obj_get(f->params, "durationHours") != NULL)
+	if (get_any(f->params, "durationHours") != NULL)
 		poll.duration_s = 3600 * (uint64_t)json_object_get_int64(
-		    obj_get(f->params, "durationHours"));
-	poll.thread_id = obj_str(f->params, "threadId");
+		    get_any(f->params, "durationHours"));
+	poll.thread_id = get_text(f->params, "threadId");
 	poll.key = f->key;
 	r = f->channel->poll(&poll, delivered, f);
 	if (r < 0)
@@ -374,7 +374,7 @@ deliver_action(struct flight *f)
 	int	r;
 
 	r = f->channel->action(f->account_id, f->verb,
-	    obj_get(f->params, "params"), acted, f);
+	    get_any(f->params, "params"), acted, f);
 	if (r < 0)
 		not_taken(f, r);
 }

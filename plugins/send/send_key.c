@@ -73,7 +73,7 @@ params_hash(struct json_object *params, char ret[33])
 		qsort(names, n, sizeof names[0], name_cmp);
 	for (i = 0; i < n; i++) {
 		hash_add(h, names[i], strlen(names[i]) + 1);
-		text = json_object_to_json_string_ext(obj_get(params,
+		text = json_object_to_json_string_ext(get_any(params,
 		    names[i]), JSON_C_TO_STRING_PLAIN);
 		hash_add(h, text, strlen(text) + 1);
 	}
@@ -110,15 +110,15 @@ conflict(struct chela_req *req, const char *key)
 static uint64_t
 record_ttl(struct json_object *rec)
 {
-	return (obj_get(rec, "payload") == NULL &&
-	    obj_str(rec, "code") != NULL && obj_str(rec, "detail") == NULL ?
+	return (get_any(rec, "payload") == NULL &&
+	    get_text(rec, "code") != NULL && get_text(rec, "detail") == NULL ?
 	    FAILURE_TTL_MS : RECORD_TTL_MS);
 }
 
 static int
 record_old(struct json_object *rec, uint64_t now)
 {
-	return ((uint64_t)json_object_get_int64(obj_get(rec, "at")) +
+	return ((uint64_t)json_object_get_int64(get_any(rec, "at")) +
 	    record_ttl(rec) <= now);
 }
 
@@ -130,15 +130,15 @@ static int
 replay(struct chela_req *req, const char *key, const char *hash,
     struct json_object *rec)
 {
-	const char	*was = obj_str(rec, "hash");
+	const char	*was = get_text(rec, "hash");
 
 	if (was == NULL || strcmp(was, hash) != 0)
 		return (conflict(req, key));
-	if (obj_get(rec, "payload") != NULL)
-		answer_one(req, NULL, NULL, NULL, obj_get(rec, "payload"));
-	else if (obj_str(rec, "code") != NULL)
-		answer_one(req, obj_str(rec, "code"), obj_str(rec, "message"),
-		    obj_str(rec, "detail"), NULL);
+	if (get_any(rec, "payload") != NULL)
+		answer_one(req, NULL, NULL, NULL, get_any(rec, "payload"));
+	else if (get_text(rec, "code") != NULL)
+		answer_one(req, get_text(rec, "code"), get_text(rec, "message"),
+		    get_text(rec, "detail"), NULL);
 	else
 		answer_one(req, "UNAVAILABLE",
 		    "it is not known whether the message was delivered: the gateway ended before the channel answered; it was not sent again",
@@ -174,7 +174,7 @@ struct flight *
 flight_new(struct chela_req *req, const char *family,
     struct json_object *params)
 {
-	struct json_object	*text = obj_get(params, "idempotencyKey");
+	struct json_object	*text = get_any(params, "idempotencyKey");
 	struct json_object	*rec = NULL;
 	struct flight		*f;
 	const char		*key = json_object_get_string(text);
@@ -393,7 +393,7 @@ static int
 sweep_one(const char *key, struct json_object *rec, uint64_t rev, void *arg)
 {
 	struct sweep	*s = arg;
-	uint64_t	 at = (uint64_t)json_object_get_int64(obj_get(rec,
+	uint64_t	 at = (uint64_t)json_object_get_int64(get_any(rec,
 			    "at"));
 	const char	*slash;
 
@@ -409,8 +409,8 @@ sweep_one(const char *key, struct json_object *rec, uint64_t rev, void *arg)
 	}
 	/* What is under way is not the oldest, however long it takes. */
 	slash = strchr(key + strlen(RECORD_PREFIX), '/');
-	if (at < s->oldest && slash != NULL && (obj_get(rec, "payload") != NULL ||
-	    obj_str(rec, "code") != NULL)) {
+	if (at < s->oldest && slash != NULL && (get_any(rec, "payload") != NULL ||
+	    get_text(rec, "code") != NULL)) {
 		s->oldest = at;
 		(void)snprintf(s->oldest_key, RECORD_KEY_MAX, "%s", key);
 	}

@@ -37,7 +37,7 @@ int
 route_channel(struct flight *f, struct chela_req *req, const char *word)
 {
 	struct names	 names = { "" };
-	const char	*name = obj_str(f->params, "channel");
+	const char	*name = get_text(f->params, "channel");
 	int		 r;
 
 	r = send.channels->find(name, &f->channel);
@@ -58,7 +58,7 @@ route_channel(struct flight *f, struct chela_req *req, const char *word)
 int
 route_target(struct flight *f, struct chela_req *req, const char *to)
 {
-	const char	*account = obj_str(f->params, "accountId");
+	const char	*account = get_text(f->params, "accountId");
 	const char	*why = NULL;
 	int		 r;
 
@@ -72,7 +72,7 @@ route_target(struct flight *f, struct chela_req *req, const char *to)
 	if (r >= 0)
 		return (0);
 	/* The channel for own clients was only tried as there is no other. */
-	if (obj_str(f->params, "channel") == NULL &&
+	if (get_text(f->params, "channel") == NULL &&
 	    (f->channel->flags & CHELA_CHANNEL_INTERNAL) != 0)
 		(void)fail_none(req);
 	else
@@ -85,8 +85,8 @@ route_target(struct flight *f, struct chela_req *req, const char *to)
 int
 route_session(struct flight *f, struct chela_req *req)
 {
-	const char	*key = obj_str(f->params, "sessionKey");
-	const char	*agent = obj_str(f->params, "agentId");
+	const char	*key = get_text(f->params, "sessionKey");
+	const char	*agent = get_text(f->params, "agentId");
 	char		 lower[CHELA_SESSION_KEY_MAX + 1];
 	char		 known[CHELA_SESSION_AGENT_MAX + 1];
 	size_t		 i;

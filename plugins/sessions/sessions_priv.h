@@ -20,6 +20,8 @@
 #include <chela/services/model.h>
 #include <chela/services/sessions.h>
 
+#include "../common/json.h"
+
 #define SESSIONS_MAX		100000u	/* entries of all agents */
 #define SESSION_ENTRY_MAX	65536u	/* bytes of an entry's text */
 #define SESSION_ROW_MAX		4194304u /* bytes of a transcript row */
@@ -182,12 +184,6 @@ int	patch_apply(const char *key, struct json_object *params,
 void	watchers_free(void);
 
 /* sessions_util.c */
-const char *get_str(struct json_object *o, const char *name);	/* or NULL */
-int64_t	get_int(struct json_object *o, const char *name, int64_t none);
-bool	get_bool(struct json_object *o, const char *name, bool none);
-struct json_object *get_any(struct json_object *o, const char *name);
-void	set_str(struct json_object *o, const char *name, const char *value);
-void	set_int(struct json_object *o, const char *name, int64_t value);
 char	*cut_text(const char *text, size_t chars);	/* gives */
 char	*one_line(const char *text, size_t chars);	/* gives */
 char	*lower_text(const char *text);			/* gives */

@@ -16,6 +16,8 @@
 #include <chela/plugin.h>
 #include <chela/services/sessions.h>
 
+#include "../common/json.h"
+
 #define DAYS_DEFAULT	30
 #define DAYS_MAX	3660	/* days of one answer */
 #define DAY_LEN		11	/* "2026-01-31" and a NUL */
@@ -48,27 +50,6 @@ struct window {
 	struct sums	 all;
 	time_t		 first;		/* noon of the first day, UTC */
 };
-
-static struct json_object *
-get_any(struct json_object *o, const char *name)
-{
-	struct json_object *v = NULL;
-
-	if (!json_object_is_type(o, json_type_object))
-		return (NULL);
-	(void)json_object_object_get_ex(o, name, &v);
-	return (v);
-}
-
-static const char *
-get_str(struct json_object *o, const char *name)
-{
-	struct json_object *v = get_any(o, name);
-
-	if (!json_object_is_type(v, json_type_string))
-		return (NULL);
-	return (json_object_get_string(v));
-}
 
 static void
 sums_add(struct sums *s, struct json_object *totals)
