@@ -13,114 +13,6 @@
 #define TITLE_MAX	80	/* characters */
 #define DESCRIPTION_MAX	512
 #define DETAIL_MAX	16384	/* bytes; more is cut */
-#define CALLS_MAX	4096u	/* requests that wait for a decision */
-
-/* A request that is answered when a record has ended. */
-struct call {
-	struct call		*next;
-	struct chela_req	*req;
-	bool			 is_two_phase;
-	bool			 wants_reason;	/* waitDecision */
-};
-
-static struct call	*calls;
-static size_t		 n_calls;
-
-static void
-call_free(struct call *c)
-{
-	struct call	**p;
-
-	for (p = &calls; *p != c; p = &(*p)->next)
-		;
-	*p = c->next;
-	n_calls--;
-	ap.host->req_unref(c->req);
-	free(c);
-}
-
-static void
-call_cancelled(struct chela_req *req, void *arg)
-{
-	(void)req;
-	records_service.unwait(ap.ctx, arg);
-	call_free(arg);
-}
-
-static struct call *
-call_new(struct chela_req *req)
-{
-	struct call	*c;
-
-	if (n_calls >= CALLS_MAX)
-		return (NULL);
-	c = calloc(1, sizeof *c);
-	if (c == NULL)
-		return (NULL);
-	c->req = ap.host->req_ref(req);
-	c->next = calls;
-	calls = c;
-	n_calls++;
-	return (c);
-}
-
-void
-calls_stop(void)
-{
-	while (calls != NULL) {
-		ap.host->req_on_cancel(calls->req, NULL, NULL);
-		call_free(calls);
-	}
-}
-
-static struct json_object *
-outcome(const struct chela_record_info *info, bool with_reason)
-{
-	struct json_object	*o = json_object_new_object();
-	bool			 by_someone;
-
-	/* Nobody to ask is no decision, though the record says denied. */
-	by_someone = info->status == CHELA_RECORD_ALLOWED ||
-	    (info->status == CHELA_RECORD_DENIED &&
-	    strcmp(info->reason, "no-route") != 0);
-	set_str(o, "id", info->id);
-	set_str_or_null(o, "decision", by_someone ?
-	    decision_name(info->decision) : NULL);
-	set_int(o, "createdAtMs", (int64_t)info->created_ms);
-	set_int(o, "expiresAtMs", (int64_t)info->expires_ms);
-	if (with_reason)
-		set_str(o, "terminalReason", info->reason);
-	return (o);
-}
-
-static void
-on_done(struct chela_ctx *ctx, const struct chela_record_info *info, void *arg)
-{
-	struct call	*c = arg;
-
-	(void)ctx;
-	ap.host->req_on_cancel(c->req, NULL, NULL);
-	(void)ap.host->req_reply(c->req, outcome(info, c->wants_reason));
-	call_free(c);
-}
-
-static void
-on_open(struct chela_ctx *ctx, const struct chela_record_info *info, void *arg)
-{
-	struct call		*c = arg;
-	struct json_object	*o;
-
-	(void)ctx;
-	if (!c->is_two_phase || info->status != CHELA_RECORD_PENDING)
-		return;
-	o = json_object_new_object();
-	set_str(o, "status", "accepted");
-	set_str(o, "id", info->id);
-	set_str(o, "deliveryRoute", "approval-client");
-	set_int(o, "createdAtMs", (int64_t)info->created_ms);
-	set_int(o, "expiresAtMs", (int64_t)info->expires_ms);
-	(void)ap.host->req_interim(c->req, o);
-}
 
 /* --- plugin.approval.request --- */
 
@@ -258,9 +150,9 @@ plugin_request(struct chela_ctx *ctx, struct chela_req *req,
 	struct chela_record_open spec = { .struct_size = sizeof spec };
 	const char		*fault = NULL;
 	char			 key[CHELA_SESSION_KEY_MAX + 1];
-	struct call		*c;
 	int			 r;
 
+	(void)ctx;
 	if (scope_check(req, params, key, &fault) < 0) {
 		if (strcmp(fault, "agent") == 0)
 			return (ap.host->req_fail(req, ERR_BAD,
@@ -280,26 +172,14 @@ plugin_request(struct chela_ctx *ctx, struct chela_req *req,
 		    "text that can be seen and is not too long", fault));
 	if (r < 0)
 		return (r);
-	c = call_new(req);
-	if (c == NULL) {
-		json_object_put(spec.request);
-		json_object_put(spec.presentation);
-		return (ap.host->req_fail(req, ERR_DOWN,
-		    "too many approvals are waited for"));
-	}
-	c->is_two_phase = json_object_get_boolean(json_object_object_get(
-	    params, "twoPhase"));
 	spec.kind = plugin_kind.kind;
 	spec.agent_id = get_str(params, "agentId");
 	spec.session_key = key;
 	spec.caller = ap.host->req_conn(req);
 	spec.timeout_ms = (uint32_t)get_int(params, "timeoutMs", 0);
-	r = records_service.open(ctx, &spec, NULL, on_open, on_done, c);
-	if (r == 0) {
-		ap.host->req_on_cancel(req, call_cancelled, c);
+	r = asked_open(req, params, &spec, NULL);
+	if (r == -ECANCELED)
 		return (0);
-	}
-	call_free(c);
 	if (r == -EDQUOT)
 		return (ap.host->req_fail(req, ERR_DOWN,
 		    "too many approvals are pending"));
@@ -310,116 +190,16 @@ int
 plugin_wait(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	const char		*id = get_str(params, "id");
-	struct chela_record_info info = { .struct_size = sizeof info };
-	struct call		*c;
-	int			 r;
-
-	r = records_service.info(id, ap.host->req_conn(req), &info);
-	if (r < 0 || strcmp(info.kind, plugin_kind.kind) != 0)
-		return (fail_reason(req, "APPROVAL_NOT_FOUND",
-		    "approval expired or not found"));
-	c = call_new(req);
-	if (c == NULL)
-		return (ap.host->req_fail(req, ERR_DOWN,
-		    "too many approvals are waited for"));
-	c->wants_reason = true;
-	r = records_service.wait(ctx, id, on_done, c);
-	if (r < 0) {
-		call_free(c);
-		return (r);
-	}
-	ap.host->req_on_cancel(req, call_cancelled, c);
-	return (0);
-}
-
-/* --- plugin.approval.resolve --- */
-
-struct answer {
-	struct chela_req	*req;
-	uint32_t		 decision;
-};
-
-static void
-on_answered(struct chela_ctx *ctx, const struct chela_record_info *info,
-    void *arg)
-{
-	struct answer		*a = arg;
-	struct json_object	*o;
-
 	(void)ctx;
-	if (info->status == CHELA_RECORD_PENDING) {
-		(void)ap.host->req_fail(a->req, ERR_DOWN,
-		    "the answer could not be stored");
-	} else if (info->status == CHELA_RECORD_EXPIRED ||
-	    info->status == CHELA_RECORD_CANCELLED) {
-		(void)fail_reason(a->req, "APPROVAL_NOT_FOUND",
-		    "unknown or expired approval id");
-	} else if (info->decision != a->decision) {
-		(void)fail_reason(a->req, "APPROVAL_ALREADY_RESOLVED",
-		    "approval already resolved");
-	} else {
-		o = json_object_new_object();
-		json_object_object_add(o, "ok", json_object_new_boolean(1));
-		(void)ap.host->req_reply(a->req, o);
-	}
-	ap.host->req_unref(a->req);
-	free(a);
+	return (asked_wait(req, params, plugin_kind.kind));
 }
 
 int
 plugin_resolve(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct chela_conn	*conn = ap.host->req_conn(req);
-	struct chela_record_info info = { .struct_size = sizeof info };
-	struct chela_error	 e = { .struct_size = sizeof e };
-	const char		*id = get_str(params, "id");
-	char			 full[CHELA_APPROVAL_ID_MAX + 1];
-	struct answer		*a;
-	uint32_t		 decision;
-	int			 r;
-
-	decision = decision_of(get_str(params, "decision"));
-	if (decision == CHELA_DECISION_NONE)
-		return (ap.host->req_fail(req, ERR_BAD, "invalid decision"));
-	if (records_service.find_prefix(plugin_kind.kind, id, conn, full) == 0)
-		id = full;
-	if (records_service.info(id, conn, &info) < 0 ||
-	    strcmp(info.kind, plugin_kind.kind) != 0)
-		return (fail_reason(req, "APPROVAL_NOT_FOUND",
-		    "unknown or expired approval id"));
-	a = calloc(1, sizeof *a);
-	if (a == NULL)
-		return (-ENOMEM);
-	a->req = ap.host->req_ref(req);
-	a->decision = decision;
-	r = records_service.resolve(ctx, id, conn, decision, 0, on_answered, a);
-	if (r >= 0)
-		return (0);
-	ap.host->req_unref(a->req);
-	free(a);
-	if (r == -EINVAL) {
-		e.details = json_object_new_object();
-		json_object_object_add(e.details, "allowedDecisions",
-		    allowed_names(info.allowed));
-		return (ap.host->req_fail_with(req, ERR_BAD, &e,
-		    "decision is not allowed for this approval"));
-	}
-	if (r == -ENOENT)
-		return (fail_reason(req, "APPROVAL_NOT_FOUND",
-		    "unknown or expired approval id"));
-	return (r);
-}
-
-static int
-list_kind(struct chela_req *req, const char *kind)
-{
-	struct json_object	*list;
-	int			 r;
-
-	r = records_service.pending(kind, ap.host->req_conn(req), &list);
-	return (r < 0 ? r : ap.host->req_reply(req, list));
+	(void)ctx;
+	return (asked_resolve(req, params, plugin_kind.kind));
 }
 
 int
@@ -428,7 +208,7 @@ plugin_list(struct chela_ctx *ctx, struct chela_req *req,
 {
 	(void)ctx;
 	(void)params;
-	return (list_kind(req, plugin_kind.kind));
+	return (asked_list(req, plugin_kind.kind));
 }
 
 int
@@ -437,7 +217,7 @@ system_list(struct chela_ctx *ctx, struct chela_req *req,
 {
 	(void)ctx;
 	(void)params;
-	return (list_kind(req, system_kind.kind));
+	return (asked_list(req, system_kind.kind));
 }
 
 /* --- events --- */

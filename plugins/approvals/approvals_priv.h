@@ -12,6 +12,8 @@
 #include <chela/services/conns.h>
 #include <chela/services/sessions.h>
 
+#include "../approval-common/asked.h"
+
 #define PENDING_MAX		1024u		/* open records */
 #define ENDED_MAX		2000u		/* kept for history */
 #define ENDED_BYTES_MAX		(16u << 20)	/* of their JSON together */
@@ -22,9 +24,6 @@
 #define NAME_MAX_BYTES		200u	/* of who resolved */
 #define TIMEOUT_DEFAULT_MS	120000u
 #define TIMEOUT_MAX_MS		86400000u
-
-#define ERR_BAD		"INVALID_REQUEST"
-#define ERR_DOWN	"UNAVAILABLE"
 
 /* Someone who wants to know how a record ends. */
 struct wait {
@@ -89,22 +88,6 @@ struct approvals {
 
 extern struct approvals ap;
 
-/* approvals.c: small things */
-const char	*get_str(struct json_object *o, const char *name); /* or NULL */
-int64_t		 get_int(struct json_object *o, const char *name, int64_t none);
-void		 set_str(struct json_object *o, const char *name, const char *s);
-void		 set_str_or_null(struct json_object *o, const char *name,
-		    const char *s);
-void		 set_int(struct json_object *o, const char *name, int64_t v);
-void		 set_copy(struct json_object *to, struct json_object *from,
-		    const char *name);	/* the member, null if it is not there */
-const char	*decision_name(uint32_t decision);	/* NULL: NONE */
-uint32_t	 decision_of(const char *name);		/* NONE: no such */
-struct json_object *allowed_names(uint32_t allowed);	/* gives an array */
-/* INVALID_REQUEST with details {reason}. */
-int		 fail_reason(struct chela_req *req, const char *reason,
-		    const char *text);
-
 /* approvals_text.c */
 /*
  * Without control characters, marks of direction and what nobody sees; blanks
@@ -119,23 +102,76 @@ char		*text_url(const char *id);	/* percent-encoded; gives */
 char		*b64_encode(const char *s, size_t len);
 char		*b64_decode(const char *s);
 
-/* approvals_record.c */
-extern const struct chela_approval_records_1 records_service;
-int		 records_start(void);
-void		 records_stop(void);
-struct chela_approval_record *record_find(const char *id);
+/* approvals_one.c */
+#define RECORD_PREFIX	"r/"
+#define RECORD_KEY_MAX	(sizeof RECORD_PREFIX + CHELA_APPROVAL_ID_MAX)
+
+/* A reference of the caller's; NULL: no memory. */
+struct chela_approval_record *record_new(const char *id, const char *kind,
+		    const char *agent_id, const char *session_key);
+void		 record_put(struct chela_approval_record *rec);
+void		 record_key(const struct chela_approval_record *rec,
+		    char ret[RECORD_KEY_MAX]);
+/* As it is stored, now or as its next state; gives. */
+struct json_object *record_doc(const struct chela_approval_record *rec,
+		    bool is_next);
+/* From what was stored; gives, NULL: it cannot be read. */
+struct chela_approval_record *record_read(const char *id,
+		    struct json_object *o);
 void		 record_info(const struct chela_approval_record *rec,
 		    struct chela_record_info *ret);
 /* May this connection see it? */
 bool		 record_visible(const struct chela_approval_record *rec,
 		    struct chela_conn *conn);
+void		 next_clear(struct chela_approval_record *rec);
+bool		 id_is_good(const char *id);
+size_t		 json_bytes(struct json_object *o);
+int		 text_set(char **to, const char *s);
+
+/* approvals_table.c */
+struct chela_approval_record *record_find(const char *id);
+/* The first for NULL, then the next; NULL: no more. No order. */
+struct chela_approval_record *table_next(
+		    const struct chela_approval_record *rec);
+/* The newest ended one; the next older by next_ended. */
+struct chela_approval_record *record_newest(void);
+size_t		 table_pending(void);	/* how many are pending */
+/* With its own reference; by the status that it has then. */
+void		 table_add(struct chela_approval_record *rec);
+void		 table_remove(struct chela_approval_record *rec);
+void		 table_trim(void);	/* of the history, what is too much */
+/* As the service has them. */
+int		 records_info(const char *id, struct chela_conn *conn,
+		    struct chela_record_info *ret);
+int		 records_find_prefix(const char *kind, const char *prefix,
+		    struct chela_conn *conn, char *ret_id);
+int		 records_pending(const char *kind, struct chela_conn *conn,
+		    struct json_object **ret);
+int		 records_replay(const char *session_key,
+		    struct chela_conn *conn, struct json_object **ret);
+
+/* approvals_wait.c */
+int		 wait_add(struct wait **list, struct chela_approval_record *rec,
+		    struct chela_ctx *ctx, chela_record_done_fn *done,
+		    void *arg);
+/* Those of the context with that argument, NULL: all. */
+void		 wait_drop(struct wait **list, const struct chela_ctx *ctx,
+		    const void *arg);
+void		 waits_drop(struct chela_ctx *ctx, void *arg);
+/* All of a list are told on the next turn of the loop. */
+void		 waits_ready(struct wait **list);
+void		 waits_free(struct wait **list);
+void		 waits_start(void);
+void		 waits_stop(void);
+
+/* approvals_record.c */
+extern const struct chela_approval_records_1 records_service;
+int		 records_start(void);
+void		 records_stop(void);
 /* A denial that nobody gave: a malformed verdict. As resolve(). */
 int		 record_deny(struct chela_ctx *ctx,
 		    struct chela_approval_record *rec, struct chela_conn *conn,
 		    chela_record_done_fn *done, void *arg);
-/* The newest ended one; the next older by next_ended. */
-struct chela_approval_record *record_newest(void);
-void		 record_put(struct chela_approval_record *rec);
 
 /* approvals_show.c */
 /* The snapshot that approval.get and the rest give; gives. */
@@ -156,6 +192,5 @@ chela_handler_fn approval_get, approval_resolve, approval_history;
 chela_handler_fn plugin_list, plugin_request, plugin_wait, plugin_resolve;
 chela_handler_fn system_list;
 extern const struct chela_approval_kind plugin_kind, system_kind;
-void		 calls_stop(void);	/* those that wait are let go */
 
 #endif

@@ -6,10 +6,6 @@
 
 #include "approvals_priv.h"
 
-struct range {
-	uint32_t	first, last;
-};
-
 /* What has no picture, or changes how its neighbours are drawn. */
 static const struct range unseen[] = {
 	{ 0x0000, 0x001f }, { 0x007f, 0x009f }, { 0x00ad, 0x00ad },
@@ -20,38 +16,10 @@ static const struct range unseen[] = {
 	{ 0xfff0, 0xfffb }, { 0xe0000, 0xe0fff },
 };
 
-/* Strings come from JSON: they are UTF-8. A broken one is read bytewise. */
-static uint32_t
-next_char(const char **s)
-{
-	const unsigned char	*p = (const unsigned char *)*s;
-	uint32_t		 c = *p;
-	unsigned		 n = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 :
-	    c >= 0xc0 ? 1 : 0, i;
-
-	(*s)++;
-	if (n == 0)
-		return (c);
-	c &= 0x3fu >> n;
-	for (i = 1; i <= n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return (0xfffd);
-		c = c << 6 | (p[i] & 0x3fu);
-	}
-	*s += n;
-	return (c);
-}
-
 static bool
 is_unseen(uint32_t c)
 {
-	size_t	i;
-
-	for (i = 0; i < sizeof unseen / sizeof unseen[0]; i++) {
-		if (c >= unseen[i].first && c <= unseen[i].last)
-			return (true);
-	}
-	return (false);
+	return (range_has(unseen, sizeof unseen / sizeof unseen[0], c));
 }
 
 static bool
@@ -65,15 +33,15 @@ is_blank(uint32_t c)
 char *
 text_clean(const char *s)
 {
-	char		*out = malloc(strlen(s) + 1), *w = out;
-	const char	*from;
+	const char	*end = s + strlen(s), *from;
+	char		*out = malloc((size_t)(end - s) + 1), *w = out;
 	uint32_t	 c;
 
 	if (out == NULL)
 		return (NULL);
 	while (*s != '\0') {
 		from = s;
-		c = next_char(&s);
+		c = next_char(&s, end);
 		if (is_blank(c)) {
 			if (w > out && w[-1] != ' ')
 				*w++ = ' ';
@@ -91,15 +59,15 @@ text_clean(const char *s)
 char *
 text_clean_lines(const char *s, size_t max)
 {
-	char		*out = malloc(strlen(s) + 1), *w = out;
-	const char	*from;
+	const char	*end = s + strlen(s), *from;
+	char		*out = malloc((size_t)(end - s) + 1), *w = out;
 	uint32_t	 c;
 
 	if (out == NULL)
 		return (NULL);
 	while (*s != '\0') {
 		from = s;
-		c = next_char(&s);
+		c = next_char(&s, end);
 		if ((size_t)(w - out) + (size_t)(s - from) > max)
 			break;
 		if (c != '\n' && c != '\t' && is_unseen(c))
@@ -114,11 +82,12 @@ text_clean_lines(const char *s, size_t max)
 size_t
 text_chars(const char *s)
 {
-	size_t	n;
+	const char	*end = s + strlen(s);
+	size_t		 n;
 
 	/* As JSON Schema counts: code points. */
 	for (n = 0; *s != '\0'; n++)
-		(void)next_char(&s);
+		(void)next_char(&s, end);
 	return (n);
 }
 

@@ -9,108 +9,6 @@
 
 #define PREVIEW_MAX	160u	/* bytes of commandPreview */
 
-/* A request that is answered when a record has ended. */
-struct call {
-	struct call		*next;
-	struct chela_req	*req;
-	bool			 is_two_phase;
-	bool			 wants_reason;	/* waitDecision */
-};
-
-static struct call	*calls;
-static size_t		 n_calls;
-
-static void
-call_free(struct call *c)
-{
-	struct call	**p;
-
-	for (p = &calls; *p != c; p = &(*p)->next)
-		;
-	*p = c->next;
-	n_calls--;
-	ex.host->req_unref(c->req);
-	free(c);
-}
-
-static void
-call_cancelled(struct chela_req *req, void *arg)
-{
-	(void)req;
-	ex.records->unwait(ex.ctx, arg);
-	call_free(arg);
-}
-
-static struct call *
-call_new(struct chela_req *req)
-{
-	struct call	*c;
-
-	if (n_calls >= CALLS_MAX)
-		return (NULL);
-	c = calloc(1, sizeof *c);
-	if (c == NULL)
-		return (NULL);
-	c->req = ex.host->req_ref(req);
-	c->next = calls;
-	calls = c;
-	n_calls++;
-	return (c);
-}
-
-void
-calls_stop(void)
-{
-	while (calls != NULL) {
-		ex.host->req_on_cancel(calls->req, NULL, NULL);
-		call_free(calls);
-	}
-}
-
-static void
-on_done(struct chela_ctx *ctx, const struct chela_record_info *info, void *arg)
-{
-	struct call		*c = arg;
-	struct json_object	*o = json_object_new_object();
-	bool			 by_someone;
-
-	(void)ctx;
-	/* Nobody to ask is no decision, though the record says denied. */
-	by_someone = info->status == CHELA_RECORD_ALLOWED ||
-	    (info->status == CHELA_RECORD_DENIED &&
-	    strcmp(info->reason, "no-route") != 0);
-	set_str(o, "id", info->id);
-	set_str_or_null(o, "decision", by_someone ?
-	    decision_name(info->decision) : NULL);
-	set_int(o, "createdAtMs", (int64_t)info->created_ms);
-	set_int(o, "expiresAtMs", (int64_t)info->expires_ms);
-	if (c->wants_reason)
-		set_str(o, "terminalReason", info->reason);
-	else
-		bind_end(info);
-	ex.host->req_on_cancel(c->req, NULL, NULL);
-	(void)ex.host->req_reply(c->req, o);
-	call_free(c);
-}
-
-static void
-on_open(struct chela_ctx *ctx, const struct chela_record_info *info, void *arg)
-{
-	struct call		*c = arg;
-	struct json_object	*o;
-
-	(void)ctx;
-	if (!c->is_two_phase || info->status != CHELA_RECORD_PENDING)
-		return;
-	o = json_object_new_object();
-	set_str(o, "status", "accepted");
-	set_str(o, "id", info->id);
-	set_str(o, "deliveryRoute", "approval-client");
-	set_int(o, "createdAtMs", (int64_t)info->created_ms);
-	set_int(o, "expiresAtMs", (int64_t)info->expires_ms);
-	(void)ex.host->req_interim(c->req, o);
-}
-
 /* --- what is shown --- */
 
 static void
@@ -362,10 +260,10 @@ exec_request(struct chela_ctx *ctx, struct chela_req *req,
 	struct chela_record_open spec = { .struct_size = sizeof spec };
 	struct json_object	*plan = NULL, *from;
 	char			 id[CHELA_APPROVAL_ID_MAX + 1];
-	struct call		*c;
 	int64_t			 ms;
 	int			 r;
 
+	(void)ctx;
 	if (request_plan(req, params, &plan) < 0)
 		return (0);
 	from = plan != NULL ? plan : params;
@@ -376,15 +274,6 @@ exec_request(struct chela_ctx *ctx, struct chela_req *req,
 	    &spec.request, &spec.presentation);
 	if (r < 0)
 		goto out;
-	c = call_new(req);
-	if (c == NULL) {
-		json_object_put(spec.request);
-		json_object_put(spec.presentation);
-		r = ex.host->req_fail(req, ERR_DOWN,
-		    "too many approvals are waited for");
-		goto out;
-	}
-	c->is_two_phase = json_object_get_boolean(get_any(params, "twoPhase"));
 	ms = get_int(params, "timeoutMs", TIMEOUT_DEFAULT_MS);
 	spec.kind = KIND;
 	spec.id = get_str(params, "id");
@@ -392,13 +281,11 @@ exec_request(struct chela_ctx *ctx, struct chela_req *req,
 	spec.session_key = get_str(from, "sessionKey");
 	spec.caller = ex.host->req_conn(req);
 	spec.timeout_ms = ms > TIMEOUT_MAX_MS ? TIMEOUT_MAX_MS : (uint32_t)ms;
-	r = ex.records->open(ctx, &spec, id, on_open, on_done, c);
+	r = asked_open(req, params, &spec, id);
 	if (r < 0) {
-		call_free(c);
-		r = open_failed(req, r, spec.id);
+		r = r == -ECANCELED ? 0 : open_failed(req, r, spec.id);
 		goto out;
 	}
-	ex.host->req_on_cancel(req, call_cancelled, c);
 	if (plan != NULL && bind_record(id, plan, spec.caller) < 0)
 		(void)ex.records->cancel(id);
 out:
@@ -410,109 +297,16 @@ int
 exec_wait(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	const char		*id = get_str(params, "id");
-	struct chela_record_info info = { .struct_size = sizeof info };
-	struct call		*c;
-	int			 r;
-
-	r = ex.records->info(id, ex.host->req_conn(req), &info);
-	if (r < 0 || strcmp(info.kind, KIND) != 0)
-		return (fail_reason(req, "APPROVAL_NOT_FOUND",
-		    "approval expired or not found"));
-	c = call_new(req);
-	if (c == NULL)
-		return (ex.host->req_fail(req, ERR_DOWN,
-		    "too many approvals are waited for"));
-	c->wants_reason = true;
-	r = ex.records->wait(ctx, id, on_done, c);
-	if (r < 0) {
-		call_free(c);
-		return (r);
-	}
-	ex.host->req_on_cancel(req, call_cancelled, c);
-	return (0);
-}
-
-/* --- exec.approval.resolve --- */
-
-struct answer {
-	struct chela_req	*req;
-	uint32_t		 decision;
-};
-
-static void
-on_answered(struct chela_ctx *ctx, const struct chela_record_info *info,
-    void *arg)
-{
-	struct answer		*a = arg;
-	struct json_object	*o;
-
 	(void)ctx;
-	if (info->status == CHELA_RECORD_PENDING) {
-		(void)ex.host->req_fail(a->req, ERR_DOWN,
-		    "the answer could not be stored");
-	} else if (info->status == CHELA_RECORD_EXPIRED ||
-	    info->status == CHELA_RECORD_CANCELLED) {
-		(void)fail_reason(a->req, "APPROVAL_NOT_FOUND",
-		    "unknown or expired approval id");
-	} else if (info->decision != a->decision) {
-		(void)fail_reason(a->req, "APPROVAL_ALREADY_RESOLVED",
-		    "approval already resolved");
-	} else {
-		o = json_object_new_object();
-		json_object_object_add(o, "ok", json_object_new_boolean(1));
-		(void)ex.host->req_reply(a->req, o);
-	}
-	ex.host->req_unref(a->req);
-	free(a);
+	return (asked_wait(req, params, KIND));
 }
 
 int
 exec_resolve(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct chela_conn	*conn = ex.host->req_conn(req);
-	struct chela_record_info info = { .struct_size = sizeof info };
-	struct chela_error	 e = { .struct_size = sizeof e };
-	const char		*id = get_str(params, "id");
-	char			 full[CHELA_APPROVAL_ID_MAX + 1];
-	struct answer		*a;
-	uint32_t		 decision;
-	int			 r;
-
-	decision = decision_of(get_str(params, "decision"));
-	if (decision == CHELA_DECISION_NONE)
-		return (ex.host->req_fail(req, ERR_BAD, "invalid decision"));
-	/* A whole id is that one, whatever else begins so. */
-	if (ex.records->info(id, conn, &info) < 0 &&
-	    ex.records->find_prefix(KIND, id, conn, full) == 0)
-		id = full;
-	if (ex.records->info(id, conn, &info) < 0 ||
-	    strcmp(info.kind, KIND) != 0)
-		return (fail_reason(req, "APPROVAL_NOT_FOUND",
-		    "unknown or expired approval id"));
-	a = calloc(1, sizeof *a);
-	if (a == NULL)
-		return (-ENOMEM);
-	a->req = ex.host->req_ref(req);
-	a->decision = decision;
-	r = ex.records->resolve(ctx, id, conn, decision,
-	    (uint32_t)get_int(params, "grantExpiresInDays", 0), on_answered, a);
-	if (r >= 0)
-		return (0);
-	ex.host->req_unref(a->req);
-	free(a);
-	if (r == -EINVAL) {
-		e.details = json_object_new_object();
-		json_object_object_add(e.details, "allowedDecisions",
-		    allowed_names(info.allowed));
-		return (ex.host->req_fail_with(req, ERR_BAD, &e,
-		    "decision is not allowed for this approval"));
-	}
-	if (r == -ENOENT)
-		return (fail_reason(req, "APPROVAL_NOT_FOUND",
-		    "unknown or expired approval id"));
-	return (r);
+	(void)ctx;
+	return (asked_resolve(req, params, KIND));
 }
 
 int
@@ -523,17 +317,10 @@ exec_get(struct chela_ctx *ctx, struct chela_req *req,
 	    "warningText", "host", "nodeId", "agentId", "allowedDecisions" };
 	struct chela_record_info info = { .struct_size = sizeof info };
 	struct json_object	*o;
-	const char		*id = get_str(params, "id");
-	char			 full[CHELA_APPROVAL_ID_MAX + 1];
 	size_t			 i;
 
 	(void)ctx;
-	if (ex.records->info(id, ex.host->req_conn(req), &info) < 0 &&
-	    ex.records->find_prefix(KIND, id, ex.host->req_conn(req),
-	    full) == 0)
-		id = full;
-	if (ex.records->info(id, ex.host->req_conn(req), &info) < 0 ||
-	    strcmp(info.kind, KIND) != 0 ||
+	if (asked_find(req, get_str(params, "id"), KIND, &info) < 0 ||
 	    info.status != CHELA_RECORD_PENDING)
 		return (fail_reason(req, "APPROVAL_NOT_FOUND",
 		    "unknown or expired approval id"));
@@ -550,13 +337,9 @@ int
 exec_list(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct json_object	*list;
-	int			 r;
-
 	(void)ctx;
 	(void)params;
-	r = ex.records->pending(KIND, ex.host->req_conn(req), &list);
-	return (r < 0 ? r : ex.host->req_reply(req, list));
+	return (asked_list(req, KIND));
 }
 
 /* --- the kind --- */

@@ -278,10 +278,6 @@ plan_digest_any_session(struct json_object *plan, char ret[DIGEST_SIZE])
 
 /* --- how it is shown --- */
 
-struct range {
-	uint32_t	first, last;
-};
-
 static const struct range unseen[] = {
 	{ 0x0000, 0x001f }, { 0x007f, 0x00a0 }, { 0x00ad, 0x00ad },
 	{ 0x034f, 0x034f }, { 0x061c, 0x061c }, { 0x115f, 0x1160 },
@@ -292,36 +288,10 @@ static const struct range unseen[] = {
 	{ 0xffa0, 0xffa0 }, { 0xfff0, 0xffff }, { 0xe0000, 0x10ffff },
 };
 
-static uint32_t
-next_char(const char **s, const char *end)
-{
-	const unsigned char	*p = (const unsigned char *)*s;
-	uint32_t		 c = *p;
-	unsigned		 n = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 :
-	    c >= 0xc0 ? 1 : 0, i;
-
-	(*s)++;
-	if (n == 0)
-		return (c);
-	if (end - *s < (ptrdiff_t)n)
-		return (0xfffd);
-	c &= 0x3fu >> n;
-	for (i = 1; i <= n; i++)
-		c = c << 6 | (p[i] & 0x3fu);
-	*s += n;
-	return (c);
-}
-
 static bool
 is_unseen(uint32_t c)
 {
-	size_t	i;
-
-	for (i = 0; i < sizeof unseen / sizeof unseen[0]; i++) {
-		if (c >= unseen[i].first && c <= unseen[i].last)
-			return (true);
-	}
-	return (false);
+	return (range_has(unseen, sizeof unseen / sizeof unseen[0], c));
 }
 
 static void

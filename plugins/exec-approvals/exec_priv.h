@@ -10,8 +10,8 @@
 #include <chela/plugin.h>
 #include <chela/services/approvals.h>
 
-#define ERR_BAD		"INVALID_REQUEST"
-#define ERR_DOWN	"UNAVAILABLE"
+#include "../approval-common/asked.h"
+
 #define KIND		"exec"
 
 #define TIMEOUT_DEFAULT_MS	1800000u	/* half an hour */
@@ -19,7 +19,6 @@
 #define FILE_MAX		(1u << 20)	/* bytes of the document */
 #define GRANTS_MAX		500u
 #define BINDINGS_MAX		4096u		/* plans that can be claimed */
-#define CALLS_MAX		4096u		/* requests that wait */
 #define DIGEST_SIZE		65u
 
 struct exec {
@@ -32,18 +31,6 @@ struct exec {
 extern struct exec ex;
 
 /* exec.c */
-const char	*get_str(struct json_object *o, const char *name); /* or NULL */
-struct json_object *get_any(struct json_object *o, const char *name);
-int64_t		 get_int(struct json_object *o, const char *name, int64_t none);
-void		 set_str(struct json_object *o, const char *name, const char *s);
-void		 set_str_or_null(struct json_object *o, const char *name,
-		    const char *s);
-void		 set_int(struct json_object *o, const char *name, int64_t v);
-const char	*decision_name(uint32_t decision);	/* NULL: NONE */
-uint32_t	 decision_of(const char *name);
-struct json_object *allowed_names(uint32_t allowed);
-int		 fail_reason(struct chela_req *req, const char *reason,
-		    const char *text);
 /* SHA-256 as hex. -EIO: the library would not. */
 int		 sha256_hex(const void *p, size_t len, char ret[DIGEST_SIZE]);
 
@@ -131,7 +118,6 @@ chela_handler_fn policy_get, policy_set;
 /* exec_call.c */
 extern const struct chela_approval_kind exec_kind;
 chela_handler_fn exec_request, exec_wait, exec_resolve, exec_get, exec_list;
-void		 calls_stop(void);
 /* The request and the presentation of a question about a plan; gives both. */
 int		 exec_shown(struct json_object *plan, const char *command,
 		    struct json_object *extra, uint32_t allowed,

@@ -14,17 +14,22 @@ plugins_exec_approvals_exec_approvals_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_exec_approvals_exec_approvals_la_CFLAGS = $(PLUGIN_CFLAGS) \
 	$(GNUTLS_CFLAGS) $(PCRE2_CFLAGS)
 plugins_exec_approvals_exec_approvals_la_LDFLAGS = $(MODULE_FLAGS)
-plugins_exec_approvals_exec_approvals_la_LIBADD = $(JSON_LIBS) $(GNUTLS_LIBS) \
-	$(PCRE2_LIBS)
+plugins_exec_approvals_exec_approvals_la_LIBADD = plugins/libasked.la $(JSON_LIBS) \
+	$(GNUTLS_LIBS) $(PCRE2_LIBS)
 dist_schema_DATA += schemas/exec-approvals.json
 
 if HAVE_CUNIT
 if PLUGIN_EXEC_APPROVALS
 if PLUGIN_APPROVALS
-check_PROGRAMS += tests/plugin/test_exec_approvals
-TESTS += tests/plugin/test_exec_approvals
+check_PROGRAMS += tests/plugin/test_exec_approvals tests/plugin/test_exec_runs
+TESTS += tests/plugin/test_exec_approvals tests/plugin/test_exec_runs
 endif
 endif
 endif
-tests_plugin_test_exec_approvals_SOURCES = tests/plugin/test_exec_approvals.c
+tests_plugin_test_exec_approvals_SOURCES = \
+	tests/plugin/test_exec_approvals.c \
+	tests/plugin/exec_rig.c tests/plugin/exec_rig.h
 tests_plugin_test_exec_approvals_LDADD = $(FAKE_LIBS)
+tests_plugin_test_exec_runs_SOURCES = tests/plugin/test_exec_runs.c \
+	tests/plugin/exec_rig.c tests/plugin/exec_rig.h
+tests_plugin_test_exec_runs_LDADD = $(FAKE_LIBS)

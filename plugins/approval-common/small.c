@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Members of JSON objects, code points, and the names of decisions. */
+#include <string.h>
+
+#include "asked.h"
+
+struct json_object *
+get_any(struct json_object *o, const char *name)
+{
+	struct json_object	*v = NULL;
+
+	if (!json_object_is_type(o, json_type_object))
+		return (NULL);
+	(void)json_object_object_get_ex(o, name, &v);
+	return (v);
+}
+
+const char *
+get_str(struct json_object *o, const char *name)
+{
+	struct json_object	*v = get_any(o, name);
+
+	return (json_object_is_type(v, json_type_string) ?
+	    json_object_get_string(v) : NULL);
+}
+
+int64_t
+get_int(struct json_object *o, const char *name, int64_t none)
+{
+	struct json_object	*v = get_any(o, name);
+
+	if (!json_object_is_type(v, json_type_int) &&
+	    !json_object_is_type(v, json_type_double))
+		return (none);
+	return (json_object_get_int64(v));
+}
+
+void
+set_str(struct json_object *o, const char *name, const char *s)
+{
+	if (s != NULL)
+		json_object_object_add(o, name, json_object_new_string(s));
+}
+
+void
+set_str_or_null(struct json_object *o, const char *name, const char *s)
+{
+	json_object_object_add(o, name,
+	    s == NULL ? NULL : json_object_new_string(s));
+}
+
+void
+set_int(struct json_object *o, const char *name, int64_t v)
+{
+	json_object_object_add(o, name, json_object_new_int64(v));
+}
+
+void
+set_copy(struct json_object *to, struct json_object *from, const char *name)
+{
+	json_object_object_add(to, name, json_object_get(get_any(from, name)));
+}
+
+bool
+range_has(const struct range *ranges, size_t n, uint32_t c)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++) {
+		if (c >= ranges[i].first && c <= ranges[i].last)
+			return (true);
+	}
+	return (false);
+}
+
+uint32_t
+next_char(const char **s, const char *end)
+{
+	const unsigned char	*p = (const unsigned char *)*s;
+	uint32_t		 c = *p;
+	unsigned		 n = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 :
+	    c >= 0xc0 ? 1 : 0, i;
+
+	(*s)++;
+	if (n == 0)
+		return (c);
+	if (end - *s < (ptrdiff_t)n)
+		return (0xfffd);
+	c &= 0x3fu >> n;
+	for (i = 1; i <= n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return (0xfffd);
+		c = c << 6 | (p[i] & 0x3fu);
+	}
+	*s += n;
+	return (c);
+}
+
+static const char *const decisions[] = {
+	[CHELA_ALLOW_ONCE] = "allow-once",
+	[CHELA_ALLOW_ALWAYS] = "allow-always",
+	[CHELA_DENY] = "deny",
+};
+
+const char *
+decision_name(uint32_t decision)
+{
+	return (decision > CHELA_DENY ? NULL : decisions[decision]);
+}
+
+uint32_t
+decision_of(const char *name)
+{
+	uint32_t	d;
+
+	for (d = CHELA_ALLOW_ONCE; name != NULL && d <= CHELA_DENY; d++) {
+		if (strcmp(decisions[d], name) == 0)
+			return (d);
+	}
+	return (CHELA_DECISION_NONE);
+}
+
+struct json_object *
+allowed_names(uint32_t allowed)
+{
+	struct json_object	*list = json_object_new_array();
+	uint32_t		 d;
+
+	for (d = CHELA_ALLOW_ONCE; d <= CHELA_DENY; d++) {
+		if ((allowed & 1u << d) != 0)
+			(void)json_object_array_add(list,
+			    json_object_new_string(decisions[d]));
+	}
+	return (list);
+}
+
+int
+fail_reason(struct chela_req *req, const char *reason, const char *text)
+{
+	struct chela_error	e = { .struct_size = sizeof e };
+
+	e.details = json_object_new_object();
+	set_str(e.details, "reason", reason);
+	if (strcmp(reason, "APPROVAL_NOT_FOUND") == 0)
+		set_str(e.details, "remediation",
+		    "List what is pending and use an id from there.");
+	return (asked.host->req_fail_with(req, ERR_BAD, &e, "%s", text));
+}
