@@ -13,6 +13,8 @@
 #include <chela/plugin.h>
 #include <chela/services/approvals.h>
 
+#include "../common/json.h"
+
 #define ERR_BAD		"INVALID_REQUEST"
 #define ERR_DOWN	"UNAVAILABLE"
 
@@ -32,13 +34,8 @@ extern struct asked asked;
 /* A client's request that is answered when a record has ended. */
 struct call;
 
-const char	*get_str(struct json_object *o, const char *name); /* or NULL */
-struct json_object *get_any(struct json_object *o, const char *name);
-int64_t		 get_int(struct json_object *o, const char *name, int64_t none);
-void		 set_str(struct json_object *o, const char *name, const char *s);
 void		 set_str_or_null(struct json_object *o, const char *name,
 		    const char *s);
-void		 set_int(struct json_object *o, const char *name, int64_t v);
 void		 set_copy(struct json_object *to, struct json_object *from,
 		    const char *name);	/* the member, null if it is not there */
 

@@ -4,55 +4,11 @@
 
 #include "asked.h"
 
-struct json_object *
-get_any(struct json_object *o, const char *name)
-{
-	struct json_object	*v = NULL;
-
-	if (!json_object_is_type(o, json_type_object))
-		return (NULL);
-	(void)json_object_object_get_ex(o, name, &v);
-	return (v);
-}
-
-const char *
-get_str(struct json_object *o, const char *name)
-{
-	struct json_object	*v = get_any(o, name);
-
-	return (json_object_is_type(v, json_type_string) ?
-	    json_object_get_string(v) : NULL);
-}
-
-int64_t
-get_int(struct json_object *o, const char *name, int64_t none)
-{
-	struct json_object	*v = get_any(o, name);
-
-	if (!json_object_is_type(v, json_type_int) &&
-	    !json_object_is_type(v, json_type_double))
-		return (none);
-	return (json_object_get_int64(v));
-}
-
-void
-set_str(struct json_object *o, const char *name, const char *s)
-{
-	if (s != NULL)
-		json_object_object_add(o, name, json_object_new_string(s));
-}
-
 void
 set_str_or_null(struct json_object *o, const char *name, const char *s)
 {
 	json_object_object_add(o, name,
 	    s == NULL ? NULL : json_object_new_string(s));
-}
-
-void
-set_int(struct json_object *o, const char *name, int64_t v)
-{
-	json_object_object_add(o, name, json_object_new_int64(v));
 }
 
 void

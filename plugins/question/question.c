@@ -47,12 +47,6 @@ static struct wait		*waits;
 static size_t			 n_records, n_waits;
 static struct chela_timer	*timer;
 
-static void
-set_str(struct json_object *o, const char *name, const char *s)
-{
-	json_object_object_add(o, name, json_object_new_string(s));
-}
-
 static int
 fail(struct chela_req *req, const char *reason, const char *text)
 {
@@ -257,7 +251,7 @@ question_request(struct chela_ctx *ctx, struct chela_req *req,
 	static const char *const names[] = { "agentId", "sessionKey", "runId" };
 	struct json_object	*list = NULL, *v = NULL, *o;
 	struct record		*rec;
-	const char		*id = json_text(params, "id");
+	const char		*id = get_str(params, "id");
 	char			 uuid[37], why[256];
 	uint64_t		 ms = TIMEOUT_DEFAULT_MS;
 	size_t			 i, len;
@@ -298,9 +292,9 @@ question_request(struct chela_ctx *ctx, struct chela_req *req,
 		return (-ENOMEM);
 	}
 	for (i = 0; i < 3; i++) {
-		if (json_text(params, names[i]) != NULL)
+		if (get_str(params, names[i]) != NULL)
 			set_str(rec->said, names[i],
-			    json_text(params, names[i]));
+			    get_str(params, names[i]));
 	}
 	rec->created_ms = host->wall_ms();
 	rec->expires_ms = rec->created_ms + ms;
@@ -319,7 +313,7 @@ question_request(struct chela_ctx *ctx, struct chela_req *req,
 static struct record *
 record_of(struct chela_req *req, struct json_object *params)
 {
-	struct record	*rec = record_find(json_text(params, "id"));
+	struct record	*rec = record_find(get_str(params, "id"));
 
 	if (rec == NULL)
 		(void)fail(req, "QUESTION_NOT_FOUND", "question not found");
@@ -367,7 +361,7 @@ resolved_by(struct record *rec, struct chela_req *req,
 {
 	struct chela_conn_info	 info = { .struct_size = sizeof info };
 	struct chela_conn	*conn = host->req_conn(req);
-	const char		*by = json_text(params, "resolvedBy");
+	const char		*by = get_str(params, "resolvedBy");
 
 	if (by == NULL && conn != NULL && host->conn_info(conn, &info) == 0)
 		by = *info.display_name != '\0' ? info.display_name :

@@ -7,8 +7,9 @@
 
 #include <chela/plugin.h>
 
+#include "../common/json.h"
+
 /* question_check.c: no state; why gets a sentence for the client. */
-const char	*json_text(struct json_object *o, const char *name); /* or NULL */
 /* What the schema cannot say of a list of questions. */
 int		 questions_check(struct json_object *list, char *why,
 		    size_t size);

@@ -9,18 +9,6 @@
 
 #include "question.h"
 
-const char *
-json_text(struct json_object *o, const char *name)
-{
-	struct json_object	*v = NULL;
-
-	if (!json_object_is_type(o, json_type_object) ||
-	    !json_object_object_get_ex(o, name, &v) ||
-	    !json_object_is_type(v, json_type_string))
-		return (NULL);
-	return (json_object_get_string(v));
-}
-
 static bool
 json_flag(struct json_object *o, const char *name)
 {
@@ -66,18 +54,18 @@ options_check(struct json_object *q, char *why, size_t size)
 	struct json_object	*list = json_list(q, "options");
 	size_t			 i, j, n = json_object_array_length(list);
 	size_t			 na, nb;
-	const char		*a, *b, *id = json_text(q, "questionId");
+	const char		*a, *b, *id = get_str(q, "questionId");
 
 	if (n == 1)
 		return (say(why, size, id,
 		    "has one option: none, or two to four"));
 	for (i = 0; i < n; i++) {
-		a = trim(json_text(json_object_array_get_idx(list, i), "label"),
+		a = trim(get_str(json_object_array_get_idx(list, i), "label"),
 		    &na);
 		if (na == 0)
 			return (say(why, size, id, "has a blank option"));
 		for (j = 0; j < i; j++) {
-			b = trim(json_text(json_object_array_get_idx(list, j),
+			b = trim(get_str(json_object_array_get_idx(list, j),
 			    "label"), &nb);
 			if (na == nb && strncasecmp(a, b, na) == 0)
 				return (say(why, size, id,
@@ -97,9 +85,9 @@ questions_check(struct json_object *list, char *why, size_t size)
 
 	for (i = 0; i < n; i++) {
 		q = json_object_array_get_idx(list, i);
-		id = json_text(q, "questionId");
+		id = get_str(q, "questionId");
 		for (j = 0; j < i; j++) {
-			if (strcmp(id, json_text(json_object_array_get_idx(list,
+			if (strcmp(id, get_str(json_object_array_get_idx(list,
 			    j), "questionId")) == 0)
 				return (say(why, size, id,
 				    "has a duplicate questionId"));
@@ -126,7 +114,7 @@ value_of(struct json_object *q, const char *value, size_t len)
 	const char		*label, *s;
 
 	for (i = 0; i < n; i++) {
-		label = json_text(json_object_array_get_idx(list, i), "label");
+		label = get_str(json_object_array_get_idx(list, i), "label");
 		s = trim(label, &k);
 		if (k == len && strncmp(s, value, len) == 0)
 			return (json_object_new_string(label));
@@ -140,7 +128,7 @@ static int
 answer_check(struct json_object *q, struct json_object *values,
     struct json_object **ret, char *why, size_t size)
 {
-	const char		*id = json_text(q, "questionId"), *s;
+	const char		*id = get_str(q, "questionId"), *s;
 	struct json_object	*out, *v;
 	size_t			 i, n, len;
 
@@ -179,7 +167,7 @@ answers_check(struct json_object *list, struct json_object *map,
 	json_object_object_foreach(map, name, value) {
 		(void)value;
 		for (i = 0; i < n; i++) {
-			if (strcmp(name, json_text(json_object_array_get_idx(
+			if (strcmp(name, get_str(json_object_array_get_idx(
 			    list, i), "questionId")) == 0)
 				break;
 		}
@@ -190,7 +178,7 @@ answers_check(struct json_object *list, struct json_object *map,
 	out = json_object_new_object();
 	for (i = 0; i < n; i++) {
 		q = json_object_array_get_idx(list, i);
-		id = json_text(q, "questionId");
+		id = get_str(q, "questionId");
 		v = NULL;
 		(void)json_object_object_get_ex(map, id, &v);
 		r = answer_check(q, v, &v, why, size);
