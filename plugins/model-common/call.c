@@ -18,21 +18,9 @@ static TAILQ_HEAD(, chela_model_call)	 calls;
 static TAILQ_HEAD(, chela_model_call)	 told;	/* their HTTP calls still end */
 static unsigned				 n_calls;
 static int				 is_stopping;
+static const struct driver		*driver;
 
 static void call_try(struct chela_model_call *call);
-
-int
-calls_init(struct chela_ctx *c, const struct chela_host *h)
-{
-	ctx = c;
-	host = h;
-	http = NULL;
-	is_stopping = 0;
-	n_calls = 0;
-	TAILQ_INIT(&calls);
-	TAILQ_INIT(&told);
-	return (0);
-}
 
 static void
 call_free(struct chela_model_call *call)
@@ -230,7 +218,7 @@ call_on_event(const char *name, const char *data, size_t len, void *arg)
 	if (call->is_complete || call->is_cancelled ||
 	    call->step == CALL_TOLD)
 		return (0);
-	return (call->driver->event(call, name, data, len));
+	return (driver->event(call, name, data, len));
 }
 
 static void
@@ -311,7 +299,7 @@ http_on_done(struct chela_http_call *h, int r, uint32_t status,
 		if (call->is_stream)
 			r = sse_end(&call->sse, call_on_event, call);
 		else
-			r = call->driver->event(call, NULL,
+			r = driver->event(call, NULL,
 			    text_str(&call->whole), call->whole.len);
 		if (r == 0 && !call->is_complete && call->stop_reason == NULL)
 			(void)call_fail_retryable(call, CHELA_MODEL_NETWORK,
@@ -410,7 +398,7 @@ call_headers(struct chela_model_call *call, struct json_object *conf)
 		}
 	}
 	if (r == 0)
-		r = call->driver->auth(call, conf);
+		r = driver->auth(call, conf);
 	call->n_secret_headers = call->n_headers;
 	if (r == 0)
 		r = call_header(call, "Accept", call->list_done != NULL ?
@@ -428,14 +416,14 @@ call_url(struct chela_model_call *call, struct json_object *conf)
 	size_t		 n;
 
 	if (base == NULL || *base == '\0')
-		base = call->driver->default_base;
+		base = driver->default_base;
 	n = strlen(base);
 	while (n > 0 && base[n - 1] == '/')
 		n--;
 	copy = strndup(base, n);
 	if (copy == NULL)
 		return (-ENOMEM);
-	call->url = call->driver->url(copy, call->list_done != NULL);
+	call->url = driver->url(copy, call->list_done != NULL);
 	free(copy);
 	return (call->url == NULL ? -ENOMEM : 0);
 }
@@ -448,7 +436,7 @@ call_body(struct chela_model_call *call, const struct chela_model_request *rq)
 	size_t			 len;
 	int			 r;
 
-	r = call->driver->body(rq, &body);
+	r = driver->body(rq, &body);
 	if (r < 0)
 		return (r);
 	params = jget(rq->provider_conf, "params");
@@ -468,8 +456,7 @@ call_body(struct chela_model_call *call, const struct chela_model_request *rq)
 }
 
 static int
-call_new(const struct driver *d, struct json_object *conf,
-    struct chela_model_call **ret_call)
+call_new(struct json_object *conf, struct chela_model_call **ret_call)
 {
 	struct chela_model_call	*call;
 	struct json_object	*v;
@@ -487,7 +474,6 @@ call_new(const struct driver *d, struct json_object *conf,
 	call = calloc(1, sizeof *call);
 	if (call == NULL)
 		return (-ENOMEM);
-	call->driver = d;
 	call->timer = host->timer_new(ctx, call_on_timer, call);
 	if (call->timer == NULL) {
 		free(call);
@@ -519,8 +505,8 @@ call_new(const struct driver *d, struct json_object *conf,
 	return (0);
 }
 
-int
-call_start(const struct driver *d, const struct chela_model_request *rq,
+static int
+call_start(const struct chela_model_request *rq,
     const struct chela_model_handler *handler, void *arg,
     struct chela_model_call **ret_call)
 {
@@ -528,7 +514,7 @@ call_start(const struct driver *d, const struct chela_model_request *rq,
 	uint64_t		 by;
 	int			 r;
 
-	r = call_new(d, rq->provider_conf, &call);
+	r = call_new(rq->provider_conf, &call);
 	if (r < 0)
 		return (r);
 	call->handler = *handler;
@@ -552,14 +538,15 @@ call_start(const struct driver *d, const struct chela_model_request *rq,
 	return (0);
 }
 
-int
-call_list(const struct driver *d, struct json_object *conf,
+static int
+call_list(const char *provider, struct json_object *conf,
     chela_model_list_fn *done, void *arg)
 {
 	struct chela_model_call	*call;
 	int			 r;
 
-	r = call_new(d, conf, &call);
+	(void)provider;
+	r = call_new(conf, &call);
 	if (r < 0)
 		return (r);
 	call->list_done = done;
@@ -576,7 +563,7 @@ call_list(const struct driver *d, struct json_object *conf,
 	return (r);
 }
 
-void
+static void
 call_cancel(struct chela_model_call *call)
 {
 	if (call == NULL || call->step == CALL_TOLD || call->is_cancelled)
@@ -586,6 +573,29 @@ call_cancel(struct chela_model_call *call)
 		http->cancel(call->http);
 	else
 		(void)host->timer_set(call->timer, 0);
+}
+
+int
+calls_init(struct chela_ctx *c, const struct chela_host *h,
+    const struct driver *d)
+{
+	static struct chela_model_1 service = {
+		.struct_size = sizeof service,
+		.start = call_start,
+		.cancel = call_cancel,
+		.list = call_list,
+	};
+
+	ctx = c;
+	host = h;
+	driver = d;
+	http = NULL;
+	is_stopping = 0;
+	n_calls = 0;
+	TAILQ_INIT(&calls);
+	TAILQ_INIT(&told);
+	service.apis = d->apis;
+	return (host->svc_export(ctx, CHELA_MODEL_SERVICE, &service));
 }
 
 void
@@ -697,7 +707,7 @@ call_tool_tell(struct chela_model_call *call, struct tool *t)
 	if (t->id == NULL) {
 		host->uuid(uuid);
 		(void)snprintf(made, sizeof made, "%s%.8s%.4s",
-		    call->driver->tool_prefix, uuid, uuid + 9);
+		    driver->tool_prefix, uuid, uuid + 9);
 	}
 	call->is_begun = 1;
 	if (call->handler.tool_call != NULL)

@@ -33,6 +33,7 @@
 #define CALL_LIST_MAX		2000		/* models of an endpoint */
 
 struct driver {
+	const char *const *apis;	/* what it speaks, to a NULL */
 	const char	*default_base;
 	/*
 	 * Gives the URL of calls, or of the list of models. base is what the
@@ -72,7 +73,6 @@ enum call_step {
 /* Owned by its list until done() returned and no HTTP call is left. */
 struct chela_model_call {
 	TAILQ_ENTRY(chela_model_call)	 link;
-	const struct driver		*driver;
 	struct chela_model_handler	 handler;
 	void				*arg;
 	enum call_step			 step;
@@ -120,16 +120,13 @@ struct chela_model_call {
 	chela_model_list_fn		*list_done;
 };
 
-/* The life of the plugin around its calls. */
-int	 calls_init(struct chela_ctx *ctx, const struct chela_host *host);
+/*
+ * The life of the plugin around its calls: the service chela.model is exported for
+ * the one driver, which is lent.
+ */
+int	 calls_init(struct chela_ctx *ctx, const struct chela_host *host,
+	    const struct driver *driver);
 void	 calls_stop(struct chela_ctx *ctx);
-
-int	 call_start(const struct driver *d, const struct chela_model_request *rq,
-	    const struct chela_model_handler *handler, void *arg,
-	    struct chela_model_call **ret_call);
-int	 call_list(const struct driver *d, struct json_object *conf,
-	    chela_model_list_fn *done, void *arg);
-void	 call_cancel(struct chela_model_call *call);
 
 /* For drivers, while they read an answer. */
 int	 call_header(struct chela_model_call *call, const char *name,

@@ -259,7 +259,10 @@ openai_event(struct chela_model_call *call, const char *name,
 	return (r);
 }
 
+static const char *const apis[] = { "openai-completions", NULL };
+
 static const struct driver driver = {
+	.apis = apis,
 	.default_base = DEFAULT_BASE,
 	.url = openai_url,
 	.body = openai_body,
@@ -269,40 +272,9 @@ static const struct driver driver = {
 };
 
 static int
-openai_start(const struct chela_model_request *rq,
-    const struct chela_model_handler *handler, void *arg,
-    struct chela_model_call **ret_call)
-{
-	return (call_start(&driver, rq, handler, arg, ret_call));
-}
-
-static int
-openai_list(const char *provider, struct json_object *conf,
-    chela_model_list_fn *done, void *arg)
-{
-	(void)provider;
-	return (call_list(&driver, conf, done, arg));
-}
-
-static const char *const apis[] = { "openai-completions", NULL };
-
-static const struct chela_model_1 service = {
-	.struct_size = sizeof service,
-	.apis = apis,
-	.start = openai_start,
-	.cancel = call_cancel,
-	.list = openai_list,
-};
-
-static int
 openai_init(struct chela_ctx *ctx, const struct chela_host *host)
 {
-	int	 r;
-
-	r = calls_init(ctx, host);
-	if (r < 0)
-		return (r);
-	return (host->svc_export(ctx, CHELA_MODEL_SERVICE, &service));
+	return (calls_init(ctx, host, &driver));
 }
 
 static const struct chela_dep deps[] = {
