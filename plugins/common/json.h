@@ -7,6 +7,7 @@
 #ifndef PLUGINS_COMMON_JSON_H
 #define PLUGINS_COMMON_JSON_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -83,6 +84,52 @@ static inline void
 set_bool(struct json_object *o, const char *name, bool value)
 {
 	json_object_object_add(o, name, json_object_new_boolean(value));
+}
+
+/*
+ * As set_..., but what is missing is a failure: they take v, and a NULL is as good
+ * as no memory. 0 or -ENOMEM.
+ */
+static inline int
+json_add(struct json_object *o, const char *name, struct json_object *v)
+{
+	if (v == NULL)
+		return (-ENOMEM);
+	if (json_object_object_add(o, name, v) < 0) {
+		json_object_put(v);
+		return (-ENOMEM);
+	}
+	return (0);
+}
+
+static inline int
+json_add_str(struct json_object *o, const char *name, const char *s)
+{
+	return (json_add(o, name, json_object_new_string(s)));
+}
+
+static inline int
+json_add_int(struct json_object *o, const char *name, int64_t n)
+{
+	return (json_add(o, name, json_object_new_int64(n)));
+}
+
+static inline int
+json_add_bool(struct json_object *o, const char *name, bool b)
+{
+	return (json_add(o, name, json_object_new_boolean(b)));
+}
+
+static inline int
+json_push(struct json_object *list, struct json_object *v)
+{
+	if (v == NULL)
+		return (-ENOMEM);
+	if (json_object_array_add(list, v) < 0) {
+		json_object_put(v);
+		return (-ENOMEM);
+	}
+	return (0);
 }
 
 #endif

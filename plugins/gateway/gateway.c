@@ -14,36 +14,6 @@
 struct gateway	 gw;
 
 int
-gw_add(struct json_object *o, const char *key, struct json_object *v)
-{
-	if (v == NULL)
-		return (-ENOMEM);
-	if (json_object_object_add(o, key, v) < 0) {
-		json_object_put(v);
-		return (-ENOMEM);
-	}
-	return (0);
-}
-
-int
-gw_add_str(struct json_object *o, const char *key, const char *s)
-{
-	return (gw_add(o, key, json_object_new_string(s)));
-}
-
-int
-gw_add_int(struct json_object *o, const char *key, int64_t n)
-{
-	return (gw_add(o, key, json_object_new_int64(n)));
-}
-
-int
-gw_add_bool(struct json_object *o, const char *key, bool b)
-{
-	return (gw_add(o, key, json_object_new_boolean(b)));
-}
-
-int
 gw_reply(struct chela_req *req, struct json_object *o, int r)
 {
 	if (r < 0) {
@@ -111,8 +81,9 @@ add_blocker(struct json_object *list, const char *kind, uint32_t n,
 	o = json_object_new_object();
 	if (o == NULL)
 		return (-ENOMEM);
-	if (gw_add_str(o, "kind", kind) < 0 || gw_add_int(o, "count", n) < 0 ||
-	    gw_add_str(o, "message", message) < 0 ||
+	if (json_add_str(o, "kind", kind) < 0 ||
+	    json_add_int(o, "count", n) < 0 ||
+	    json_add_str(o, "message", message) < 0 ||
 	    json_object_array_add(list, o) < 0) {
 		json_object_put(o);
 		return (-ENOMEM);
@@ -167,9 +138,9 @@ identity_get(struct chela_ctx *ctx, struct chela_req *req,
 	o = json_object_new_object();
 	if (o == NULL)
 		return (-ENOMEM);
-	r = gw_add_str(o, "deviceId", gw.life->device_id());
+	r = json_add_str(o, "deviceId", gw.life->device_id());
 	if (r == 0)
-		r = gw_add_str(o, "publicKey", gw.life->public_key());
+		r = json_add_str(o, "publicKey", gw.life->public_key());
 	return (gw_reply(req, o, r));
 }
 

@@ -11,6 +11,8 @@
 #include <chela/services/agent.h>
 #include <chela/services/lifecycle.h>
 
+#include "../common/json.h"
+
 #define GW_NAMES_MAX	5	/* calls that a blocker names */
 
 struct gateway {
@@ -34,11 +36,6 @@ void	 work_look(struct work *ret);
 uint32_t work_total(const struct work *w);
 struct json_object *work_blockers(const struct work *w); /* gives; or NULL */
 
-/* Adds v, which it takes; a NULL is -ENOMEM. */
-int	 gw_add(struct json_object *o, const char *key, struct json_object *v);
-int	 gw_add_str(struct json_object *o, const char *key, const char *s);
-int	 gw_add_int(struct json_object *o, const char *key, int64_t n);
-int	 gw_add_bool(struct json_object *o, const char *key, bool b);
 /* Sends o when r is not an error; takes it. */
 int	 gw_reply(struct chela_req *req, struct json_object *o, int r);
 

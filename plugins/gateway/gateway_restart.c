@@ -64,18 +64,18 @@ add_counts(struct json_object *o, const struct work *w)
 	struct json_object	*c = json_object_new_object();
 
 	/* What this gateway does not have is counted as none of it. */
-	if (c == NULL || gw_add_int(c, "queueSize", w->n_waiting) < 0 ||
-	    gw_add_int(c, "pendingReplies", 0) < 0 ||
-	    gw_add_int(c, "embeddedRuns", w->n_running) < 0 ||
-	    gw_add_int(c, "cronRuns", 0) < 0 ||
-	    gw_add_int(c, "backgroundExecSessions", 0) < 0 ||
-	    gw_add_int(c, "rootRequests", w->n_requests) < 0 ||
-	    gw_add_int(c, "activeTasks", 0) < 0 ||
-	    gw_add_int(c, "totalActive", work_total(w)) < 0) {
+	if (c == NULL || json_add_int(c, "queueSize", w->n_waiting) < 0 ||
+	    json_add_int(c, "pendingReplies", 0) < 0 ||
+	    json_add_int(c, "embeddedRuns", w->n_running) < 0 ||
+	    json_add_int(c, "cronRuns", 0) < 0 ||
+	    json_add_int(c, "backgroundExecSessions", 0) < 0 ||
+	    json_add_int(c, "rootRequests", w->n_requests) < 0 ||
+	    json_add_int(c, "activeTasks", 0) < 0 ||
+	    json_add_int(c, "totalActive", work_total(w)) < 0) {
 		json_object_put(c);
 		return (-ENOMEM);
 	}
-	return (gw_add(o, "counts", c));
+	return (json_add(o, "counts", c));
 }
 
 static struct json_object *
@@ -84,10 +84,10 @@ preflight(const struct work *w)
 	struct json_object	*o = json_object_new_object();
 	bool			 is_safe = work_total(w) == 0;
 
-	if (o == NULL || gw_add_bool(o, "safe", is_safe) < 0 ||
+	if (o == NULL || json_add_bool(o, "safe", is_safe) < 0 ||
 	    add_counts(o, w) < 0 ||
-	    gw_add(o, "blockers", work_blockers(w)) < 0 ||
-	    gw_add_str(o, "summary", is_safe ? "nothing is under way" :
+	    json_add(o, "blockers", work_blockers(w)) < 0 ||
+	    json_add_str(o, "summary", is_safe ? "nothing is under way" :
 	    "a restart would interrupt work") < 0) {
 		json_object_put(o);
 		return (NULL);
@@ -227,14 +227,14 @@ restart_info(struct json_object *params, const char *status)
 	bool			 is_deferred = strcmp(status, "deferred") == 0;
 
 	/* The words for a restart from within, as clients know them. */
-	if (o == NULL || gw_add_bool(o, "ok", true) < 0 ||
-	    gw_add_int(o, "pid", getpid()) < 0 ||
-	    gw_add_str(o, "signal", "SIGUSR1") < 0 ||
-	    gw_add(o, "reason", reason_of(params)) < 0 ||
-	    gw_add_str(o, "mode", "emit") < 0 ||
-	    gw_add_int(o, "delayMs", is_deferred ? 0 : DELAY_MS) < 0 ||
-	    gw_add_bool(o, "coalesced", strcmp(status, "coalesced") == 0) < 0 ||
-	    gw_add_int(o, "cooldownMsApplied", 0) < 0) {
+	if (o == NULL || json_add_bool(o, "ok", true) < 0 ||
+	    json_add_int(o, "pid", getpid()) < 0 ||
+	    json_add_str(o, "signal", "SIGUSR1") < 0 ||
+	    json_add(o, "reason", reason_of(params)) < 0 ||
+	    json_add_str(o, "mode", "emit") < 0 ||
+	    json_add_int(o, "delayMs", is_deferred ? 0 : DELAY_MS) < 0 ||
+	    json_add_bool(o, "coalesced", strcmp(status, "coalesced") == 0) < 0 ||
+	    json_add_int(o, "cooldownMsApplied", 0) < 0) {
 		json_object_put(o);
 		return (NULL);
 	}
@@ -249,9 +249,9 @@ refuse_suspended(struct chela_req *req)
 	struct json_object	*d = json_object_new_object();
 
 	if (d == NULL ||
-	    gw_add_str(d, "method", "gateway.restart.request") < 0 ||
-	    gw_add_str(d, "reason", "gateway-suspending") < 0 ||
-	    gw_add_str(d, "phase", gw.life->phase_name()) < 0) {
+	    json_add_str(d, "method", "gateway.restart.request") < 0 ||
+	    json_add_str(d, "reason", "gateway-suspending") < 0 ||
+	    json_add_str(d, "phase", gw.life->phase_name()) < 0) {
 		json_object_put(d);
 		return (-ENOMEM);
 	}
@@ -291,15 +291,15 @@ restart_request(struct chela_ctx *ctx, struct chela_req *req,
 	o = json_object_new_object();
 	if (o == NULL)
 		return (-ENOMEM);
-	r = gw_add_bool(o, "ok", true);
+	r = json_add_bool(o, "ok", true);
 	if (r == 0)
-		r = gw_add_str(o, "status", status);
+		r = json_add_str(o, "status", status);
 	if (r == 0 && is_targeted)
-		r = gw_add_int(o, "pid", getpid());
+		r = json_add_int(o, "pid", getpid());
 	else if (r == 0) {
-		r = gw_add(o, "preflight", preflight(&w));
+		r = json_add(o, "preflight", preflight(&w));
 		if (r == 0)
-			r = gw_add(o, "restart", restart_info(params, status));
+			r = json_add(o, "restart", restart_info(params, status));
 	}
 	return (gw_reply(req, o, r));
 }

@@ -34,7 +34,7 @@ set_phase(uint32_t phase)
 		return;
 	o = json_object_new_object();
 	if (o != NULL &&
-	    gw_add_str(o, "phase", gw.life->phase_name()) == 0)
+	    json_add_str(o, "phase", gw.life->phase_name()) == 0)
 		(void)gw.host->emit(gw.ctx, "gateway.suspension", o, NULL);
 	else
 		json_object_put(o);
@@ -112,8 +112,8 @@ refuse_conflict(struct chela_req *req)
 	struct json_object	*d = json_object_new_object();
 
 	if (d == NULL ||
-	    gw_add_str(d, "reason", "gateway-suspension-conflict") < 0 ||
-	    gw_add_int(d, "expiresAtMs", (int64_t)lease.end_wall_ms) < 0) {
+	    json_add_str(d, "reason", "gateway-suspension-conflict") < 0 ||
+	    json_add_int(d, "expiresAtMs", (int64_t)lease.end_wall_ms) < 0) {
 		json_object_put(d);
 		return (-ENOMEM);
 	}
@@ -127,8 +127,8 @@ add_work(struct json_object *o, const struct work *w)
 {
 	int	 r;
 
-	r = gw_add_int(o, "activeCount", work_total(w));
-	return (r < 0 ? r : gw_add(o, "blockers", work_blockers(w)));
+	r = json_add_int(o, "activeCount", work_total(w));
+	return (r < 0 ? r : json_add(o, "blockers", work_blockers(w)));
 }
 
 static int
@@ -139,11 +139,11 @@ reply_busy(struct chela_req *req, const struct work *w)
 
 	if (o == NULL)
 		return (-ENOMEM);
-	r = gw_add_str(o, "status", "busy");
+	r = json_add_str(o, "status", "busy");
 	if (r == 0)
-		r = gw_add_str(o, "reason", "active-work");
+		r = json_add_str(o, "reason", "active-work");
 	if (r == 0)
-		r = gw_add_int(o, "retryAfterMs", RETRY_MS);
+		r = json_add_int(o, "retryAfterMs", RETRY_MS);
 	return (gw_reply(req, o, r < 0 ? r : add_work(o, w)));
 }
 
@@ -157,13 +157,13 @@ reply_lease(struct chela_req *req, const struct work *w, bool is_status)
 
 	if (o == NULL)
 		return (-ENOMEM);
-	r = gw_add_str(o, "status", is_ready ? "ready" : "draining");
+	r = json_add_str(o, "status", is_ready ? "ready" : "draining");
 	if (r == 0 && !is_status)
-		r = gw_add_str(o, "suspensionId", lease.id);
+		r = json_add_str(o, "suspensionId", lease.id);
 	if (r == 0)
-		r = gw_add_int(o, "expiresAtMs", (int64_t)lease.end_wall_ms);
+		r = json_add_int(o, "expiresAtMs", (int64_t)lease.end_wall_ms);
 	if (r == 0 && !is_ready)
-		r = gw_add_int(o, "retryAfterMs", RETRY_MS);
+		r = json_add_int(o, "retryAfterMs", RETRY_MS);
 	if (r == 0 && !(is_status && is_ready))
 		r = add_work(o, w);
 	return (gw_reply(req, o, r));
@@ -247,11 +247,11 @@ reply_running(struct chela_req *req, bool is_resume, bool is_resumed)
 	if (o == NULL)
 		return (-ENOMEM);
 	if (is_resume)
-		r = gw_add_bool(o, "ok", true);
+		r = json_add_bool(o, "ok", true);
 	if (r == 0)
-		r = gw_add_str(o, "status", "running");
+		r = json_add_str(o, "status", "running");
 	if (r == 0 && is_resume)
-		r = gw_add_bool(o, "resumed", is_resumed);
+		r = json_add_bool(o, "resumed", is_resumed);
 	return (gw_reply(req, o, r));
 }
 

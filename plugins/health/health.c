@@ -35,48 +35,6 @@ hl_service(const char *name)
 	return (p.vtable);
 }
 
-int
-hl_add(struct json_object *o, const char *key, struct json_object *v)
-{
-	if (v == NULL)
-		return (-ENOMEM);
-	if (json_object_object_add(o, key, v) < 0) {
-		json_object_put(v);
-		return (-ENOMEM);
-	}
-	return (0);
-}
-
-int
-hl_add_str(struct json_object *o, const char *key, const char *s)
-{
-	return (hl_add(o, key, json_object_new_string(s)));
-}
-
-int
-hl_add_int(struct json_object *o, const char *key, int64_t n)
-{
-	return (hl_add(o, key, json_object_new_int64(n)));
-}
-
-int
-hl_add_bool(struct json_object *o, const char *key, bool b)
-{
-	return (hl_add(o, key, json_object_new_boolean(b)));
-}
-
-int
-hl_push(struct json_object *list, struct json_object *v)
-{
-	if (v == NULL)
-		return (-ENOMEM);
-	if (json_object_array_add(list, v) < 0) {
-		json_object_put(v);
-		return (-ENOMEM);
-	}
-	return (0);
-}
-
 static int
 health_init(struct chela_ctx *ctx, const struct chela_host *host)
 {

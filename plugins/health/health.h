@@ -16,6 +16,8 @@
 #include <chela/services/state.h>
 #include <chela/services/system.h>
 
+#include "../common/json.h"
+
 #define HEALTH_RECENT		5	/* sessions that are named */
 #define HEALTH_STATUS_RECENT	10
 #define HEALTH_SESSIONS_MAX	100000	/* that are counted */
@@ -31,14 +33,6 @@ extern struct health	 hl;
 
 /* health.c; the first service of a name that is there now, or NULL. */
 const void	*hl_service(const char *name);
-/* Take v; a NULL v is -ENOMEM. */
-int		 hl_add(struct json_object *o, const char *key,
-		    struct json_object *v);
-int		 hl_push(struct json_object *list, struct json_object *v);
-int		 hl_add_str(struct json_object *o, const char *key,
-		    const char *s);
-int		 hl_add_int(struct json_object *o, const char *key, int64_t n);
-int		 hl_add_bool(struct json_object *o, const char *key, bool b);
 
 /* health_refresh.c */
 chela_handler_fn health_get;

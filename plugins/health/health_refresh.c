@@ -70,7 +70,7 @@ refresh_done(struct refresh *rf)
 		return;
 	}
 	re.now = NULL;
-	if (rf->is_broken || hl_add_int(rf->o, "durationMs", (int64_t)took) < 0
+	if (rf->is_broken || json_add_int(rf->o, "durationMs", (int64_t)took) < 0
 	    || hl.state->health_set(json_object_get(rf->o)) < 0)
 		why = "health could not be refreshed: no memory";
 	else
@@ -97,8 +97,8 @@ probe_done(struct json_object *result, void *arg)
 
 	if (!re.is_stopped && json_object_object_get_ex(rf->channels,
 	    p->channel, &channel)) {
-		if (hl_add(channel, "probe", json_object_get(result)) < 0 ||
-		    hl_add_int(channel, "lastProbeAt",
+		if (json_add(channel, "probe", json_object_get(result)) < 0 ||
+		    json_add_int(channel, "lastProbeAt",
 		    (int64_t)hl.host->wall_ms()) < 0)
 			rf->is_broken = true;
 	}
@@ -122,20 +122,20 @@ accounts_add(const struct chela_channel_1 *c, struct json_object *o)
 		a = json_object_array_get_idx(list, i);
 		if (!json_object_object_get_ex(a, "accountId", &id))
 			continue;
-		r = hl_add(map, json_object_get_string(id),
+		r = json_add(map, json_object_get_string(id),
 		    json_object_get(a));
 		/* What the default account says is what the channel says. */
 		if (r == 0 && strcmp(json_object_get_string(id),
 		    c->default_account()) == 0 &&
 		    json_object_object_get_ex(a, "running", &id))
-			r = hl_add(o, "running", json_object_get(id));
+			r = json_add(o, "running", json_object_get(id));
 	}
 	json_object_put(list);
 	if (r < 0) {
 		json_object_put(map);
 		return (r);
 	}
-	return (hl_add(o, "accounts", map));
+	return (json_add(o, "accounts", map));
 }
 
 struct channels {
@@ -180,16 +180,16 @@ channel_one(const char *plugin, const void *vtable, void *arg)
 	if (++ch->n > CHANNELS_MAX)
 		return (1);
 	o = json_object_new_object();
-	if (o == NULL || hl_add_bool(o, "configured", c->configured() != 0) < 0
-	    || hl_add_str(o, "accountId", c->default_account()) < 0 ||
+	if (o == NULL || json_add_bool(o, "configured", c->configured() != 0) < 0
+	    || json_add_str(o, "accountId", c->default_account()) < 0 ||
 	    accounts_add(c, o) < 0) {
 		json_object_put(o);
 		ch->r = -ENOMEM;
 		return (1);
 	}
-	if (hl_add(ch->rf->channels, c->id, o) < 0 ||
-	    hl_push(ch->order, json_object_new_string(c->id)) < 0 ||
-	    hl_add_str(ch->labels, c->id, c->label) < 0) {
+	if (json_add(ch->rf->channels, c->id, o) < 0 ||
+	    json_push(ch->order, json_object_new_string(c->id)) < 0 ||
+	    json_add_str(ch->labels, c->id, c->label) < 0) {
 		ch->r = -ENOMEM;
 		return (1);
 	}
@@ -206,19 +206,19 @@ refresh_fill(struct refresh *rf, bool is_probe)
 	rf->channels = json_object_new_object();
 	ch.order = json_object_new_array();
 	ch.labels = json_object_new_object();
-	r = hl_add_bool(rf->o, "ok", true);
+	r = json_add_bool(rf->o, "ok", true);
 	if (r == 0)
-		r = hl_add_int(rf->o, "ts", (int64_t)hl.host->wall_ms());
+		r = json_add_int(rf->o, "ts", (int64_t)hl.host->wall_ms());
 	if (r == 0)
-		r = hl_add(rf->o, "channels", rf->channels);
+		r = json_add(rf->o, "channels", rf->channels);
 	else
 		json_object_put(rf->channels);
 	if (r == 0)
-		r = hl_add(rf->o, "channelOrder", ch.order);
+		r = json_add(rf->o, "channelOrder", ch.order);
 	else
 		json_object_put(ch.order);
 	if (r == 0)
-		r = hl_add(rf->o, "channelLabels", ch.labels);
+		r = json_add(rf->o, "channelLabels", ch.labels);
 	else
 		json_object_put(ch.labels);
 	if (r < 0)

@@ -25,12 +25,12 @@ memory_add(struct json_object *o)
 	}
 	if (getrusage(RUSAGE_SELF, &usage) < 0)
 		memset(&usage, 0, sizeof usage);
-	if (m == NULL || hl_add_int(m, "rssBytes", (int64_t)pages * page) < 0 ||
-	    hl_add_int(m, "maxRssBytes", (int64_t)usage.ru_maxrss * 1024) < 0) {
+	if (m == NULL || json_add_int(m, "rssBytes", (int64_t)pages * page) < 0 ||
+	    json_add_int(m, "maxRssBytes", (int64_t)usage.ru_maxrss * 1024) < 0) {
 		json_object_put(m);
 		return (-ENOMEM);
 	}
-	return (hl_add(o, "processMemory", m));
+	return (json_add(o, "processMemory", m));
 }
 
 static int
@@ -42,7 +42,7 @@ line_one(const char *plugin, const void *vtable, void *arg)
 	(void)plugin;
 	(void)snprintf(line, sizeof line, "%.100s: %s", c->label,
 	    c->configured() ? "configured" : "not configured");
-	return (hl_push(arg, json_object_new_string(line)) < 0);
+	return (json_push(arg, json_object_new_string(line)) < 0);
 }
 
 static int
@@ -53,7 +53,7 @@ channels_add(struct json_object *o)
 	if (list == NULL)
 		return (-ENOMEM);
 	(void)hl.host->svc_each(hl.ctx, CHELA_CHANNEL_SERVICE, line_one, list);
-	return (hl_add(o, "channelSummary", list));
+	return (json_add(o, "channelSummary", list));
 }
 
 /* The texts that wait; who may not administrate gets none. */
@@ -71,10 +71,10 @@ events_add(struct json_object *o, bool is_admin)
 	for (i = 0; all != NULL && i < json_object_array_length(all); i++) {
 		if (json_object_object_get_ex(json_object_array_get_idx(all, i),
 		    "text", &text))
-			(void)hl_push(list, json_object_get(text));
+			(void)json_push(list, json_object_get(text));
 	}
 	json_object_put(all);
-	return (hl_add(o, "queuedSystemEvents", list));
+	return (json_add(o, "queuedSystemEvents", list));
 }
 
 static int
@@ -95,7 +95,7 @@ defaults_add(struct json_object *sessions, bool is_admin)
 	for (i = 0; r == 0 && i < 2; i++) {
 		if (all != NULL && json_object_object_get_ex(all, names[i], &v)
 		    && v != NULL)
-			r = hl_add(o, names[i], json_object_get(v));
+			r = json_add(o, names[i], json_object_get(v));
 		else
 			r = json_object_object_add(o, names[i], NULL);
 	}
@@ -104,7 +104,7 @@ defaults_add(struct json_object *sessions, bool is_admin)
 		json_object_put(o);
 		return (r);
 	}
-	return (hl_add(sessions, "defaults", o));
+	return (json_add(sessions, "defaults", o));
 }
 
 /* [{agentId, path, count, recent}] from the agents' summaries. */
@@ -121,21 +121,21 @@ by_agent_add(struct json_object *sessions, struct json_object *agents,
 		(void)json_object_object_get_ex(a, "sessions", &s);
 		o = json_object_new_object();
 		if (o == NULL || !json_object_object_get_ex(a, "agentId", &v) ||
-		    hl_add(o, "agentId", json_object_get(v)) < 0 ||
+		    json_add(o, "agentId", json_object_get(v)) < 0 ||
 		    !json_object_object_get_ex(s, "count", &v) ||
-		    hl_add(o, "count", json_object_get(v)) < 0 ||
+		    json_add(o, "count", json_object_get(v)) < 0 ||
 		    !json_object_object_get_ex(s, "path", &v) ||
-		    hl_add(o, "path", is_admin ? json_object_get(v) :
+		    json_add(o, "path", is_admin ? json_object_get(v) :
 		    json_object_new_string("[redacted]")) < 0 ||
 		    !json_object_object_get_ex(s, "recent", &v) ||
-		    hl_add(o, "recent", is_admin ? json_object_get(v) :
-		    json_object_new_array()) < 0 || hl_push(list, o) < 0) {
+		    json_add(o, "recent", is_admin ? json_object_get(v) :
+		    json_object_new_array()) < 0 || json_push(list, o) < 0) {
 			json_object_put(o);
 			json_object_put(list);
 			return (-ENOMEM);
 		}
 	}
-	return (hl_add(sessions, "byAgent", list));
+	return (json_add(sessions, "byAgent", list));
 }
 
 static int
@@ -152,19 +152,19 @@ sessions_add(struct json_object *o, struct json_object *agents, bool is_admin)
 		goto out;
 	}
 	if (is_admin && json_object_object_get_ex(all, "path", &v))
-		(void)hl_push(paths, json_object_get(v));
-	r = hl_add(s, "paths", paths);
+		(void)json_push(paths, json_object_get(v));
+	r = json_add(s, "paths", paths);
 	if (r == 0 && json_object_object_get_ex(all, "count", &v))
-		r = hl_add(s, "count", json_object_get(v));
+		r = json_add(s, "count", json_object_get(v));
 	if (r == 0)
 		r = defaults_add(s, is_admin);
 	if (r == 0 && json_object_object_get_ex(all, "recent", &v))
-		r = hl_add(s, "recent", is_admin ? json_object_get(v) :
+		r = json_add(s, "recent", is_admin ? json_object_get(v) :
 		    json_object_new_array());
 	if (r == 0)
 		r = by_agent_add(s, agents, is_admin);
 	if (r == 0) {
-		r = hl_add(o, "sessions", s);
+		r = json_add(o, "sessions", s);
 		s = NULL;
 	}
 out:
@@ -188,27 +188,27 @@ beat_add(struct json_object *o, struct json_object *agents)
 		one = json_object_new_object();
 		if (one == NULL ||
 		    !json_object_object_get_ex(a, "agentId", &v) ||
-		    hl_add(one, "agentId", json_object_get(v)) < 0 ||
+		    json_add(one, "agentId", json_object_get(v)) < 0 ||
 		    !json_object_object_get_ex(a, "heartbeat", &v) ||
 		    !json_object_object_get_ex(v, "enabled", &x) ||
-		    hl_add(one, "enabled", json_object_get(x)) < 0 ||
+		    json_add(one, "enabled", json_object_get(x)) < 0 ||
 		    !json_object_object_get_ex(v, "every", &x) ||
-		    hl_add(one, "every", json_object_get(x)) < 0) {
+		    json_add(one, "every", json_object_get(x)) < 0) {
 			json_object_put(one);
 			goto fail;
 		}
 		(void)json_object_object_get_ex(v, "everyMs", &x);
 		if (json_object_object_add(one, "everyMs",
-		    json_object_get(x)) < 0 || hl_push(list, one) < 0)
+		    json_object_get(x)) < 0 || json_push(list, one) < 0)
 			goto fail;
 	}
-	if (hl_add_str(h, "defaultAgentId", summary_default_agent()) < 0)
+	if (json_add_str(h, "defaultAgentId", summary_default_agent()) < 0)
 		goto fail;
-	if (hl_add(h, "agents", list) < 0) {
+	if (json_add(h, "agents", list) < 0) {
 		json_object_put(h);
 		return (-ENOMEM);
 	}
-	return (hl_add(o, "heartbeat", h));
+	return (json_add(o, "heartbeat", h));
 fail:
 	json_object_put(h);
 	json_object_put(list);
@@ -226,7 +226,7 @@ status_fill(struct json_object *o, bool is_admin)
 	agents = summary_agents(HEALTH_STATUS_RECENT);
 	if (agents == NULL)
 		return (-ENOMEM);
-	r = hl_add_str(o, "runtimeVersion", hl.state->version());
+	r = json_add_str(o, "runtimeVersion", hl.state->version());
 	if (r == 0)
 		r = beat_add(o, agents);
 	if (r == 0)
@@ -237,18 +237,18 @@ status_fill(struct json_object *o, bool is_admin)
 		r = sessions_add(o, agents, is_admin);
 	json_object_put(agents);
 	if (r == 0)
-		r = hl_add_str(o, "configStatus", hl.config == NULL ? "ok" :
+		r = json_add_str(o, "configStatus", hl.config == NULL ? "ok" :
 		    hl.config->reload_status());
 	if (r == 0)
-		r = hl_add_bool(o, "modelConfigured", models != NULL &&
+		r = json_add_bool(o, "modelConfigured", models != NULL &&
 		    models->configured());
 	if (r == 0)
-		r = hl_add_int(o, "uptimeMs", (int64_t)hl.state->uptime_ms());
+		r = json_add_int(o, "uptimeMs", (int64_t)hl.state->uptime_ms());
 	if (r == 0)
-		r = hl_add_int(o, "connections",
+		r = json_add_int(o, "connections",
 		    (int64_t)hl.state->n_connections());
 	if (r == 0)
-		r = hl_add_int(o, "pid", (int64_t)getpid());
+		r = json_add_int(o, "pid", (int64_t)getpid());
 	return (r < 0 ? r : memory_add(o));
 }
 

@@ -81,24 +81,24 @@ summary_beat(bool is_default)
 
 	if (o == NULL)
 		return (NULL);
-	r = hl_add_bool(o, "enabled", ms > 0);
+	r = json_add_bool(o, "enabled", ms > 0);
 	if (r == 0)
-		r = hl_add_str(o, "every", every);
+		r = json_add_str(o, "every", every);
 	if (r == 0)
-		r = ms > 0 ? hl_add_int(o, "everyMs", ms) :
+		r = ms > 0 ? json_add_int(o, "everyMs", ms) :
 		    json_object_object_add(o, "everyMs", NULL);
 	for (i = 0; r == 0 && i < sizeof texts / sizeof texts[0]; i++) {
 		v = beat_conf(texts[i]);
 		if (json_object_is_type(v, json_type_string))
-			r = hl_add(o, texts[i], json_object_get(v));
+			r = json_add(o, texts[i], json_object_get(v));
 		else if (strcmp(texts[i], "target") == 0)
-			r = hl_add_str(o, "target", "none");
+			r = json_add_str(o, "target", "none");
 		else if (strcmp(texts[i], "prompt") == 0)
-			r = hl_add_str(o, "prompt", CHELA_HEARTBEAT_PROMPT);
+			r = json_add_str(o, "prompt", CHELA_HEARTBEAT_PROMPT);
 	}
 	v = beat_conf("ackMaxChars");
 	if (r == 0)
-		r = hl_add_int(o, "ackMaxChars", json_object_is_type(v,
+		r = json_add_int(o, "ackMaxChars", json_object_is_type(v,
 		    json_type_int) ? json_object_get_int64(v) : ACK_DEFAULT);
 	if (r < 0) {
 		json_object_put(o);
@@ -126,14 +126,14 @@ sessions_one(const struct chela_session_info *info, void *arg)
 	if (s->n > (int64_t)s->n_recent)
 		return (0);
 	o = json_object_new_object();
-	if (o == NULL || hl_add_str(o, "key", info->key) < 0 ||
-	    hl_add_int(o, "updatedAt", (int64_t)info->updated_at_ms) < 0 ||
-	    hl_add_int(o, "age", now - (int64_t)info->updated_at_ms) < 0) {
+	if (o == NULL || json_add_str(o, "key", info->key) < 0 ||
+	    json_add_int(o, "updatedAt", (int64_t)info->updated_at_ms) < 0 ||
+	    json_add_int(o, "age", now - (int64_t)info->updated_at_ms) < 0) {
 		json_object_put(o);
 		s->r = -ENOMEM;
 		return (1);
 	}
-	s->r = hl_push(s->recent, o);
+	s->r = json_push(s->recent, o);
 	return (s->r < 0);
 }
 
@@ -153,13 +153,13 @@ summary_sessions(const char *agent_id, unsigned n_recent)
 	}
 	if (svc != NULL)
 		(void)svc->each(agent_id, sessions_one, &s);
-	if (s.r < 0 || hl_add_str(o, "path", SESSIONS_PATH) < 0 ||
-	    hl_add_int(o, "count", s.n) < 0) {
+	if (s.r < 0 || json_add_str(o, "path", SESSIONS_PATH) < 0 ||
+	    json_add_int(o, "count", s.n) < 0) {
 		json_object_put(o);
 		json_object_put(s.recent);
 		return (NULL);
 	}
-	if (hl_add(o, "recent", s.recent) < 0) {
+	if (json_add(o, "recent", s.recent) < 0) {
 		json_object_put(o);
 		return (NULL);
 	}
@@ -187,15 +187,15 @@ agents_add(struct agents *a, const char *id, const char *name, bool is_default)
 {
 	struct json_object	*o = json_object_new_object();
 
-	if (o == NULL || hl_add_str(o, "agentId", id) < 0 ||
-	    (*name != '\0' && hl_add_str(o, "name", name) < 0) ||
-	    hl_add_bool(o, "isDefault", is_default) < 0 ||
-	    hl_add(o, "heartbeat", summary_beat(is_default)) < 0 ||
-	    hl_add(o, "sessions", summary_sessions(id, a->n_recent)) < 0) {
+	if (o == NULL || json_add_str(o, "agentId", id) < 0 ||
+	    (*name != '\0' && json_add_str(o, "name", name) < 0) ||
+	    json_add_bool(o, "isDefault", is_default) < 0 ||
+	    json_add(o, "heartbeat", summary_beat(is_default)) < 0 ||
+	    json_add(o, "sessions", summary_sessions(id, a->n_recent)) < 0) {
 		json_object_put(o);
 		return (-ENOMEM);
 	}
-	return (hl_push(a->list, o));
+	return (json_push(a->list, o));
 }
 
 static int
@@ -239,7 +239,7 @@ summary_reload(void)
 	v = hl.host->conf_path(hl.ctx, "gateway.reload.mode");
 	if (json_object_is_type(v, json_type_string))
 		mode = json_object_get_string(v);
-	if (o == NULL || hl_add_str(o, "hotReloadStatus",
+	if (o == NULL || json_add_str(o, "hotReloadStatus",
 	    strcmp(mode, "off") == 0 ? "disabled" : "active") < 0) {
 		json_object_put(o);
 		return (NULL);
@@ -250,14 +250,14 @@ summary_reload(void)
 int
 summary_fill(struct json_object *o)
 {
-	if (hl_add_int(o, "heartbeatSeconds", duration_ms(beat_every()) / 1000)
+	if (json_add_int(o, "heartbeatSeconds", duration_ms(beat_every()) / 1000)
 	    < 0 ||
-	    hl_add_str(o, "defaultAgentId", summary_default_agent()) < 0 ||
-	    hl_add(o, "agents", summary_agents(HEALTH_RECENT)) < 0 ||
-	    hl_add(o, "sessions", summary_sessions(NULL, HEALTH_RECENT)) < 0 ||
-	    hl_add(o, "plugins", hl.state->plugins()) < 0 ||
-	    hl_add(o, "configReload", summary_reload()) < 0 ||
-	    hl_add(o, "eventLoop", hl.state->event_loop()) < 0)
+	    json_add_str(o, "defaultAgentId", summary_default_agent()) < 0 ||
+	    json_add(o, "agents", summary_agents(HEALTH_RECENT)) < 0 ||
+	    json_add(o, "sessions", summary_sessions(NULL, HEALTH_RECENT)) < 0 ||
+	    json_add(o, "plugins", hl.state->plugins()) < 0 ||
+	    json_add(o, "configReload", summary_reload()) < 0 ||
+	    json_add(o, "eventLoop", hl.state->event_loop()) < 0)
 		return (-ENOMEM);
 	return (0);
 }

@@ -24,18 +24,6 @@ sys_str(struct json_object *o, const char *key)
 	return (json_object_get_string(v));
 }
 
-int
-sys_add(struct json_object *o, const char *key, struct json_object *v)
-{
-	if (v == NULL)
-		return (-ENOMEM);
-	if (json_object_object_add(o, key, v) < 0) {
-		json_object_put(v);
-		return (-ENOMEM);
-	}
-	return (0);
-}
-
 struct pick {
 	const void	*vtable;
 };
@@ -157,7 +145,7 @@ system_wake(struct chela_ctx *ctx, struct chela_req *req,
 			beat_request(full);
 	}
 	o = json_object_new_object();
-	if (o == NULL || sys_add(o, "ok", json_object_new_boolean(ok)) < 0) {
+	if (o == NULL || json_add(o, "ok", json_object_new_boolean(ok)) < 0) {
 		json_object_put(o);
 		return (-ENOMEM);
 	}

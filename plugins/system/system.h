@@ -15,6 +15,8 @@
 #include <chela/services/state.h>
 #include <chela/services/system.h>
 
+#include "../common/json.h"
+
 #define QUEUE_SESSIONS_MAX	1000	/* that have texts waiting */
 #define QUEUE_EVENTS_MAX	20	/* texts of one session */
 #define QUEUE_TEXT_MAX		16384	/* bytes of one; more is cut */
@@ -36,7 +38,7 @@ extern const struct chela_system_1 system_service;
 
 /* system.c */
 const char	*sys_str(struct json_object *o, const char *key); /* or NULL */
-int		 sys_add(struct json_object *o, const char *key,
+int		 json_add(struct json_object *o, const char *key,
 		    struct json_object *v);	/* takes; v NULL: -ENOMEM */
 /* The canonical form of a key (NULL: the main session). -EINVAL. */
 int		 sys_key(const char *key, const char *agent_id,

@@ -184,13 +184,13 @@ outcome_fill(const struct outcome *oc, struct json_object *o)
 	char	 preview[BEAT_PREVIEW_MAX + 1];
 	size_t	 len;
 
-	if (sys_add(o, "ts", json_object_new_int64(
+	if (json_add(o, "ts", json_object_new_int64(
 	    (int64_t)sys.host->wall_ms())) < 0 ||
-	    sys_add(o, "status", json_object_new_string(oc->status)) < 0 ||
-	    sys_add(o, "durationMs", json_object_new_int64(
+	    json_add(o, "status", json_object_new_string(oc->status)) < 0 ||
+	    json_add(o, "durationMs", json_object_new_int64(
 	    (int64_t)oc->duration_ms)) < 0)
 		return (-ENOMEM);
-	if (oc->reason != NULL && sys_add(o, "reason",
+	if (oc->reason != NULL && json_add(o, "reason",
 	    json_object_new_string(oc->reason)) < 0)
 		return (-ENOMEM);
 	if (oc->preview != NULL && *oc->preview != '\0') {
@@ -203,13 +203,13 @@ outcome_fill(const struct outcome *oc, struct json_object *o)
 		}
 		memcpy(preview, oc->preview, len);
 		preview[len] = '\0';
-		if (sys_add(o, "preview", json_object_new_string(preview)) < 0)
+		if (json_add(o, "preview", json_object_new_string(preview)) < 0)
 			return (-ENOMEM);
 	}
-	if (oc->indicator != NULL && sys_add(o, "indicatorType",
+	if (oc->indicator != NULL && json_add(o, "indicatorType",
 	    json_object_new_string(oc->indicator)) < 0)
 		return (-ENOMEM);
-	return (sys_add(o, "silent", json_object_new_boolean(oc->is_silent)));
+	return (json_add(o, "silent", json_object_new_boolean(oc->is_silent)));
 }
 
 static void
@@ -698,8 +698,8 @@ set_heartbeats(struct chela_ctx *ctx, struct chela_req *req,
 		    "invalid set-heartbeats params: enabled (boolean) required"));
 	beat.is_on = json_object_get_boolean(v);
 	o = json_object_new_object();
-	if (o == NULL || sys_add(o, "ok", json_object_new_boolean(1)) < 0 ||
-	    sys_add(o, "enabled", json_object_new_boolean(beat.is_on)) < 0) {
+	if (o == NULL || json_add(o, "ok", json_object_new_boolean(1)) < 0 ||
+	    json_add(o, "enabled", json_object_new_boolean(beat.is_on)) < 0) {
 		json_object_put(o);
 		return (-ENOMEM);
 	}

@@ -26,7 +26,7 @@ entry_default(struct json_object *entry, const char *key, const char *s,
 {
 	if (len == 0 || len > FIELD_MAX || sys_str(entry, key) != NULL)
 		return (0);
-	return (sys_add(entry, key, json_object_new_string_len(s, (int)len)));
+	return (json_add(entry, key, json_object_new_string_len(s, (int)len)));
 }
 
 /* One part between two dots: "app 1.2", "mode foreground". */
@@ -54,7 +54,7 @@ entry_part(struct json_object *entry, const char *s, size_t len)
 	    !json_object_object_get_ex(entry, "lastInputSeconds", &v)) {
 		seconds = strtol(s + 11, &end, 10);
 		if (strncmp(end, "s ago", 5) == 0)
-			return (sys_add(entry, "lastInputSeconds",
+			return (json_add(entry, "lastInputSeconds",
 			    json_object_new_int64(seconds)));
 	}
 	return (0);
@@ -191,7 +191,7 @@ entry_new(struct json_object *params, struct json_object **ret_entry)
 
 	if (entry == NULL)
 		return (-ENOMEM);
-	r = sys_add(entry, "text", json_object_new_string(sys_str(params,
+	r = json_add(entry, "text", json_object_new_string(sys_str(params,
 	    "text")));
 	for (i = 0; r == 0 && i < sizeof taken / sizeof taken[0]; i++) {
 		/* An empty string is no value: presence has none either. */
@@ -199,12 +199,12 @@ entry_new(struct json_object *params, struct json_object **ret_entry)
 		    (json_object_is_type(v, json_type_string) &&
 		    json_object_get_string_len(v) == 0))
 			continue;
-		r = sys_add(entry, taken[i], json_object_get(v));
+		r = json_add(entry, taken[i], json_object_get(v));
 	}
 	if (r == 0 && json_object_object_get_ex(params, "lastInputSeconds", &v)
 	    && json_object_get_double(v) >= 0 &&
 	    json_object_get_double(v) < 1e15)
-		r = sys_add(entry, "lastInputSeconds", json_object_new_int64(
+		r = json_add(entry, "lastInputSeconds", json_object_new_int64(
 		    (int64_t)json_object_get_double(v)));
 	if (r < 0) {
 		json_object_put(entry);
@@ -279,7 +279,7 @@ system_event(struct chela_ctx *ctx, struct chela_req *req,
 	if (r < 0)
 		return (r);
 	o = json_object_new_object();
-	if (o == NULL || sys_add(o, "ok", json_object_new_boolean(1)) < 0) {
+	if (o == NULL || json_add(o, "ok", json_object_new_boolean(1)) < 0) {
 		json_object_put(o);
 		return (-ENOMEM);
 	}

@@ -116,13 +116,13 @@ info_work(void *arg)
 static int
 add_text(struct json_object *o, const char *key, const char *s)
 {
-	return (sys_add(o, key, json_object_new_string(s)));
+	return (json_add(o, key, json_object_new_string(s)));
 }
 
 static int
 add_number(struct json_object *o, const char *key, uint64_t n)
 {
-	return (sys_add(o, key, json_object_new_int64((int64_t)n)));
+	return (json_add(o, key, json_object_new_int64((int64_t)n)));
 }
 
 /* The names that clients know, which are those of another runtime. */
@@ -158,7 +158,7 @@ add_load(const struct info *in, struct json_object *o)
 			return (-ENOMEM);
 		}
 	}
-	return (sys_add(o, "loadAverage", list));
+	return (json_add(o, "loadAverage", list));
 }
 
 static int

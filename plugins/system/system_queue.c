@@ -133,11 +133,11 @@ queue_list(const struct queue *q, bool has_key, struct json_object *list)
 		o = json_object_new_object();
 		if (o == NULL)
 			return (-ENOMEM);
-		if ((has_key && sys_add(o, "sessionKey",
+		if ((has_key && json_add(o, "sessionKey",
 		    json_object_new_string(q->key)) < 0) ||
-		    sys_add(o, "ts", json_object_new_int64(
+		    json_add(o, "ts", json_object_new_int64(
 		    (int64_t)q->events[i].ts)) < 0 ||
-		    sys_add(o, "text", json_object_new_string(
+		    json_add(o, "text", json_object_new_string(
 		    q->events[i].text)) < 0 ||
 		    json_object_array_add(list, o) < 0) {
 			json_object_put(o);
