@@ -15,13 +15,16 @@ dist_schema_DATA += schemas/http.json
 
 if HAVE_CUNIT
 if PLUGIN_HTTP
-check_PROGRAMS += tests/plugin/test_http
-TESTS += tests/plugin/test_http
+check_PROGRAMS += tests/plugin/test_http tests/plugin/test_http_guard
+TESTS += tests/plugin/test_http tests/plugin/test_http_guard
 endif
 endif
-tests_plugin_test_http_SOURCES = tests/plugin/test_http.c plugins/http/guard.c
+tests_plugin_test_http_SOURCES = tests/plugin/test_http.c
 tests_plugin_test_http_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
 tests_plugin_test_http_LDADD = $(FAKE_LIBS) -ldl
+tests_plugin_test_http_guard_SOURCES = tests/plugin/test_http_guard.c \
+	plugins/http/guard.c
+tests_plugin_test_http_guard_LDADD = $(CUNIT_LIBS)
 
 if HAVE_CUNIT
 if PLUGIN_HTTP

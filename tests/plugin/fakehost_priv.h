@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the two files of the fake host share. */
+/* What the files of the fake host share. */
 #ifndef TESTS_PLUGIN_FAKEHOST_PRIV_H
 #define TESTS_PLUGIN_FAKEHOST_PRIV_H
 
@@ -85,6 +85,8 @@ struct fake {
 
 struct fake_store *fake_store_get(struct fake *f, const char *plugin);
 void		 fake_store_free(struct fake_store *s);
+void		 fake_loop_table(struct chela_host *h);
+void		 fake_loop_sweep(struct chela_ctx *ctx);
 void		 fake_store_table(struct chela_host *h);
 void		 fake_call_table(struct chela_host *h);
 /*

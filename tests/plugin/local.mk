@@ -18,7 +18,8 @@ FAKE_LIBS = tests/plugin/libfake.la $(CUNIT_LIBS)
 check_LTLIBRARIES += tests/plugin/libfake.la
 tests_plugin_libfake_la_SOURCES = tests/plugin/fakehost.h \
 	tests/plugin/fakehost_priv.h tests/plugin/fakehost.c \
-	tests/plugin/fakecall.c tests/plugin/fakestore.c \
+	tests/plugin/fakecall.c tests/plugin/fakeloop.c \
+	tests/plugin/fakestore.c \
 	tests/plugin/fakeschema.c tests/plugin/server.c tests/plugin/server.h
 tests_plugin_libfake_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_plugin_libfake_la_LIBADD = core/libjson.la core/libbase.la $(EVENT_LIBS) $(JSON_LIBS) -ldl
