@@ -502,10 +502,15 @@ loop_worker(void *arg)
 static void
 loop_start_worker(struct loop *l)
 {
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 	sigset_t	 all, old;
+	size_t		 i;
 
 	/* Signals belong to the loop thread. */
 	(void)sigfillset(&all);
+	/* But not those that a fault of its own raises: blocked, they kill. */
+	for (i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		(void)sigdelset(&all, faults[i]);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (pthread_create(&l->threads[l->n_threads], NULL, loop_worker, l) == 0)
 		l->n_threads++;

@@ -431,6 +431,8 @@ open_host(struct daemon *d)
 		.restart = d->exe == NULL ? NULL : restart_ask,
 		.restart_arg = d,
 		.check_results = d->opt.check_results,
+		.watch_slow_us = MS_US(d->opt.watch_slow_ms),
+		.watch_dead_us = MS_US(d->opt.watch_dead_ms),
 	};
 	size_t		 i;
 	int		 r;
@@ -709,7 +711,7 @@ daemon_run(struct daemon *d)
 	    daemon_load_tls(d, conf_live_get(d->live)) < 0)
 		return (EXIT_CONFIG);
 	daemon_load_origins(d, conf_live_get(d->live));
-	if (start_plugins(d) < 0)
+	if (host_guard(d->host) < 0 || start_plugins(d) < 0)
 		return (EXIT_FAILURE);
 	if (conf_live_on_check(d->live, conf_next_ok, d) < 0 ||
 	    conf_live_on_change(d->live, conf_changed, d) < 0)

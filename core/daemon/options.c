@@ -23,6 +23,7 @@ enum {
 	OPT_METHODS,
 	OPT_CHECK_RESULTS,
 	OPT_SLOW_TURN,
+	OPT_WATCHDOG,
 };
 
 static const struct option long_options[] = {
@@ -39,6 +40,7 @@ static const struct option long_options[] = {
 	{ "methods", no_argument, NULL, OPT_METHODS },
 	{ "check-results", no_argument, NULL, OPT_CHECK_RESULTS },
 	{ "slow-turn-ms", required_argument, NULL, OPT_SLOW_TURN },
+	{ "watchdog-ms", required_argument, NULL, OPT_WATCHDOG },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -59,6 +61,8 @@ static const char usage[] =
     "                      list their methods\n"
     "  --check-results     hold every answer to its schema (for tests)\n"
     "  --slow-turn-ms N    log turns of the loop that take more CPU time\n"
+    "  --watchdog-ms N,M   after N ms one call into a plugin is logged, after M\n"
+    "                      it ends the process (2000,30000)\n"
     "  --version, --help\n";
 
 static int
@@ -80,6 +84,7 @@ options_parse(struct options *o, int argc, char **argv)
 {
 	int32_t	 ms;
 	int	 c;
+	char	 more;
 
 	memset(o, 0, sizeof *o);
 	o->port = -1;
@@ -145,6 +150,17 @@ options_parse(struct options *o, int argc, char **argv)
 				return (-EINVAL);
 			}
 			o->slow_turn_ms = (uint32_t)ms;
+			break;
+		case OPT_WATCHDOG:
+			if (sscanf(optarg, "%6u,%6u%c", &o->watch_slow_ms,
+			    &o->watch_dead_ms, &more) != 2 ||
+			    o->watch_slow_ms == 0 ||
+			    o->watch_dead_ms < o->watch_slow_ms) {
+				(void)fprintf(stderr, "chelad: --watchdog-ms: "
+				    "'%s' is not two rising numbers of "
+				    "milliseconds\n", optarg);
+				return (-EINVAL);
+			}
 			break;
 		case 'h':
 			(void)fputs(usage, stdout);

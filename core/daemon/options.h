@@ -25,6 +25,8 @@ struct options {
 	bool		 list_methods;
 	bool		 check_results;
 	uint32_t	 slow_turn_ms;	/* 0: turns are not measured */
+	uint32_t	 watch_slow_ms;	/* 0: the default */
+	uint32_t	 watch_dead_ms;
 };
 
 /* 0: go on. 1: done (help, version). -EINVAL: said what is wrong. */

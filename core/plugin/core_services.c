@@ -306,6 +306,8 @@ svc_each_method(int (*cb)(const struct chela_method_info *info, void *arg),
 	qsort(all, i, sizeof *all, method_name_cmp);
 	for (n = i, i = 0; r == 0 && i < n; i++) {
 		m = all[i];
+		if (m->ctx->state == PLUGIN_HELD)
+			continue;	/* known, but not to be had now */
 		info = (struct chela_method_info){
 			.struct_size = sizeof info,
 			.flags = m->desc.flags,
@@ -414,6 +416,14 @@ svc_refresh(struct chela_ctx *ctx, chela_done_fn *done, void *arg)
 	return (0);
 }
 
+static int
+svc_forgive(const char *id)
+{
+	struct chela_ctx	*ctx = host_find(svc_host, id);
+
+	return (ctx == NULL ? -ENOENT : crash_forgive(ctx));
+}
+
 static const struct chela_plugins_1 plugins_vtable = {
 	.struct_size = sizeof plugins_vtable,
 	.generation = svc_generation,
@@ -424,6 +434,7 @@ static const struct chela_plugins_1 plugins_vtable = {
 	.each_dep = svc_each_dep,
 	.schema = svc_schema,
 	.refresh = svc_refresh,
+	.forgive = svc_forgive,
 };
 
 static int

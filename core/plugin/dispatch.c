@@ -55,6 +55,20 @@ call_refuse_scope(struct peer *p, const struct proto_call *c, uint32_t needed)
 	buf_fini(&d);
 }
 
+/* What kept it from starting is for the log and plugins.list, unless it crashed. */
+static void
+call_refuse_held(struct peer *p, const struct proto_call *c,
+    const struct chela_ctx *ctx)
+{
+	if (ctx->is_crashed && ctx->error != NULL)
+		(void)proto_refuse(p, c->id, c->id_len, "UNAVAILABLE", NULL,
+		    "plugin '%s' %s", ctx->name, ctx->error);
+	else
+		(void)proto_refuse(p, c->id, c->id_len, "UNAVAILABLE", NULL,
+		    "plugin '%s' did not start; plugins.list says why",
+		    ctx->name);
+}
+
 /* 30 control-plane writes in 60 s for each method, device and address. */
 static int
 call_take_budget(struct host *h, struct peer *p, const struct proto_call *c,
@@ -155,6 +169,10 @@ call_admit(struct host *h, struct peer *p, const struct proto_call *c)
 		return (NULL);
 	}
 	proto_count_role(p, false);
+	if (unlikely(m->ctx->state == PLUGIN_HELD)) {
+		call_refuse_held(p, c, m->ctx);
+		return (NULL);
+	}
 	if (unlikely(proto_settings(h->env.proto)->phase != PROTO_ACCEPTING) &&
 	    call_is_suspended(h, p, c, m))
 		return (NULL);
@@ -502,21 +520,29 @@ host_fill_req(struct chela_host *t)
 }
 
 void
+req_cancel(struct chela_req *req)
+{
+	void		(*cb)(struct chela_req *r, void *arg) = req->on_cancel;
+	struct frame	 f;
+
+	if (cb == NULL)
+		return;
+	req->on_cancel = NULL;
+	frame_enter(&f, req->ctx, "cancel");
+	cb(req, req->cancel_arg);
+	(void)frame_leave(&f);
+}
+
+void
 host_on_close(void *arg, struct peer *p)
 {
 	struct chela_req	*req;
-	struct frame		 f;
 
 	(void)arg;
 	while ((req = list_first(&p->reqs, struct chela_req, link)) != NULL) {
 		(void)host_req_ref(req);
 		req_settle(req);
-		if (req->on_cancel != NULL) {
-			frame_enter(&f, req->ctx, "cancel");
-			req->on_cancel(req, req->cancel_arg);
-			(void)frame_leave(&f);
-			req->on_cancel = NULL;
-		}
+		req_cancel(req);
 		(void)req_unref(req);
 	}
 	access_service_closed(p);
@@ -575,7 +601,9 @@ req_run(struct chela_req *req)
 	int		 r;
 
 	if (m->desc.dynamic_scope != NULL && req->peer != NULL) {
+		frame_enter(&f, ctx, m->desc.name);
 		scope = m->desc.dynamic_scope(ctx, req->params);
+		(void)frame_leave(&f);
 		bit = scope == NULL ? 0 : scope_parse(scope, strlen(scope));
 		if (scope != NULL && (bit == 0 ||
 		    !scope_covers(req->peer->closure, bit))) {

@@ -19,21 +19,30 @@
 #include "core/plugin/host_priv.h"
 
 #define FRAMES_MAX	64
-#define WATCH_SLOW_US	SEC_US(2)	/* a backtrace is logged */
-#define WATCH_DEAD_US	SEC_US(30)	/* the service manager starts us anew */
-#define WATCH_STEP_S	1
+#define WATCH_STEP_US	SEC_US(1)	/* at most, between two looks */
+#define WATCH_STEP_MIN_US MS_US(20)
 #define BACKTRACE_MAX	64
 
 /* Written by the loop thread, read by the watchdog and in signal handlers. */
 static struct frame *volatile	frames[FRAMES_MAX];
 static volatile unsigned	n_frames;
+static volatile uint64_t	outer_us;	/* start of the outermost; 0: none */
 static struct host *volatile	crash_host;
+
+/* Whose job this worker runs. */
+static __thread const struct chela_ctx *volatile worker_ctx;
 
 static pthread_t		loop_thread;
 static pthread_t		watch_thread;
 static pthread_mutex_t		watch_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t		watch_cond;
+static uint64_t			watch_slow_us, watch_dead_us;
 static bool			is_watching, is_watch_ending;
+static volatile bool		is_dead;	/* the watchdog ends us */
+
+static const int		crash_sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+    SIGABRT };
+static struct sigaction		old_actions[ARRAY_LEN(crash_sigs)];
 
 void
 frame_enter(struct frame *f, const struct chela_ctx *ctx, const char *what)
@@ -43,7 +52,8 @@ frame_enter(struct frame *f, const struct chela_ctx *ctx, const char *what)
 	f->start_us = clock_now_us();
 	if (n_frames < FRAMES_MAX)
 		frames[n_frames] = f;
-	n_frames++;
+	if (n_frames++ == 0)
+		outer_us = f->start_us;
 }
 
 uint64_t
@@ -51,8 +61,15 @@ frame_leave(struct frame *f)
 {
 	uint64_t	 took = clock_now_us() - f->start_us;
 
-	n_frames--;
+	if (--n_frames == 0)
+		outer_us = 0;
 	return (took);
+}
+
+void
+frame_worker(const struct chela_ctx *ctx)
+{
+	worker_ctx = ctx;
 }
 
 /* Only what may be called in a signal handler. */
@@ -86,15 +103,44 @@ put_backtrace(void)
 	backtrace_symbols_fd(at, backtrace(at, BACKTRACE_MAX), STDERR_FILENO);
 }
 
+/*
+ * The plugin on the frame of the thread that crashed. A thread that a plugin made
+ * for itself has no frame: nobody is named for it.
+ */
+static void
+mark_culprit(int sig)
+{
+	const struct frame	*f;
+	unsigned		 n = n_frames;
+
+	if (worker_ctx != NULL)
+		crash_mark(worker_ctx->name, "a job on a worker", sig);
+	else if (n == 0 || n > FRAMES_MAX ||
+	    (!is_dead && !pthread_equal(pthread_self(), loop_thread)))
+		crash_mark(NULL, "the core", sig);
+	else {
+		f = frames[n - 1];
+		crash_mark(f->ctx != NULL ? f->ctx->name : NULL, f->what,
+		    is_dead ? 0 : sig);
+	}
+}
+
 static void
 on_crash(int sig)
 {
 	struct list	*l, *tmp;
+	size_t		 i;
 
+	mark_culprit(sig);	/* first: what follows may crash itself */
 	put("chelad: crashed: ");
 	put(strsignal(sig));
 	put("\n");
 	put_frames();
+	if (worker_ctx != NULL) {
+		put("  in a job of plugin '");
+		put(worker_ctx->name);
+		put("'\n");
+	}
 	if (crash_host != NULL) {
 		put("  loaded:");
 		list_each(l, tmp, &crash_host->plugins) {
@@ -109,79 +155,77 @@ on_crash(int sig)
 		put("\n");
 	}
 	put_backtrace();
-	/* SA_RESETHAND: the next one ends us, with its own status. */
+	/* Whoever had the signal before us ends us, with its own status. */
+	for (i = 0; i < ARRAY_LEN(crash_sigs); i++) {
+		if (crash_sigs[i] == sig)
+			(void)sigaction(sig, &old_actions[i], NULL);
+	}
 	(void)raise(sig);
 }
 
 static void
 on_look(int sig)
 {
+	int	 saved = errno;
+
 	(void)sig;
 	put("chelad: the loop stands still\n");
 	put_frames();
 	put_backtrace();
+	errno = saved;
 }
 
-void
-frame_crash_handlers(struct host *h)
+static void
+crash_handlers(void)
 {
-	static const int	 sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-	    SIGABRT };
-	static char		 stack[65536];
-	stack_t			 ss = { .ss_sp = stack, .ss_size = sizeof stack };
 	struct sigaction	 sa;
 	void			*at[1];
 	size_t			 i;
-
-	crash_host = h;
 #if !defined(__SANITIZE_ADDRESS__)
-	if (h == NULL)
-		return;
+	static char		 stack[65536];
+	stack_t			 ss = { .ss_sp = stack, .ss_size = sizeof stack };
+
+	(void)sigaltstack(&ss, NULL);	/* the sanitizer has its own */
+#endif
 	/* The first call loads libgcc, which may allocate: not in a handler. */
 	(void)backtrace(at, 1);
-	(void)sigaltstack(&ss, NULL);
 	memset(&sa, 0, sizeof sa);
 	sa.sa_handler = on_crash;
-	sa.sa_flags = SA_ONSTACK | (int)SA_RESETHAND;
-	for (i = 0; i < ARRAY_LEN(sigs); i++)
-		(void)sigaction(sigs[i], &sa, NULL);
-#else
-	(void)on_crash;
-	(void)ss;
-	(void)sa;
-	(void)at;
-	(void)i;
-	(void)sigs;
-#endif
+	sa.sa_flags = SA_ONSTACK;
+	for (i = 0; i < ARRAY_LEN(crash_sigs); i++)
+		(void)sigaction(crash_sigs[i], &sa, &old_actions[i]);
 }
 
 static void *
 watchdog(void *arg)
 {
 	struct timespec	 until;
-	const char	*said = NULL;
-	uint64_t	 start, now;
+	uint64_t	 start, now, said = 0, step_us = watch_slow_us / 2;
 
 	(void)arg;
+	if (step_us > WATCH_STEP_US)
+		step_us = WATCH_STEP_US;
+	if (step_us < WATCH_STEP_MIN_US)
+		step_us = WATCH_STEP_MIN_US;
 	pthread_mutex_lock(&watch_lock);
 	while (!is_watch_ending) {
 		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += WATCH_STEP_S;
+		until.tv_nsec += (long)(step_us % 1000000u * 1000u);
+		until.tv_sec += (time_t)(step_us / 1000000u) +
+		    until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
 		(void)pthread_cond_timedwait(&watch_cond, &watch_lock, &until);
-		if (n_frames == 0 || frames[0] == NULL) {
-			said = NULL;
-			continue;
-		}
-		start = frames[0]->start_us;
+		start = outer_us;
 		now = clock_now_us();
-		if (now < start || now - start < WATCH_SLOW_US)
+		if (start == 0 || now < start || now - start < watch_slow_us)
 			continue;
-		if (said != frames[0]->what) {
-			said = frames[0]->what;
+		if (said != start) {
+			said = start;
 			(void)pthread_kill(loop_thread, SIGUSR2);
 		}
-		if (now - start > WATCH_DEAD_US) {
+		if (now - start > watch_dead_us && start == outer_us) {
 			put("chelad: ended by its watchdog\n");
+			is_dead = true;
 			abort();
 		}
 	}
@@ -189,20 +233,18 @@ watchdog(void *arg)
 	return (NULL);
 }
 
-int
-frame_watchdog_start(struct host *h)
+static int
+watchdog_start(void)
 {
 	struct sigaction	 sa;
 	pthread_condattr_t	 attr;
 	sigset_t		 all, old;
 	int			 r;
 
-	(void)h;
 	memset(&sa, 0, sizeof sa);
 	sa.sa_handler = on_look;
 	sa.sa_flags = SA_RESTART;
 	(void)sigaction(SIGUSR2, &sa, NULL);
-	loop_thread = pthread_self();
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&watch_cond, &attr);
@@ -215,9 +257,25 @@ frame_watchdog_start(struct host *h)
 	return (-r);
 }
 
-void
-frame_watchdog_stop(void)
+int
+frame_guard(struct host *h)
 {
+	loop_thread = pthread_self();
+	crash_host = h;
+	watch_slow_us = h->env.watch_slow_us != 0 ? h->env.watch_slow_us :
+	    HOST_WATCH_SLOW_US;
+	watch_dead_us = h->env.watch_dead_us != 0 ? h->env.watch_dead_us :
+	    HOST_WATCH_DEAD_US;
+	crash_handlers();
+	return (watchdog_start());
+}
+
+void
+frame_unguard(struct host *h)
+{
+	if (crash_host != h)
+		return;
+	crash_host = NULL;
 	if (!is_watching)
 		return;
 	pthread_mutex_lock(&watch_lock);

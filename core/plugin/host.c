@@ -71,6 +71,8 @@ host_free(struct host *h)
 
 	if (h == NULL)
 		return (NULL);
+	frame_unguard(h);
+	crash_close(h);
 	access_service_fini();
 	(void)loop_watch_free(h->inotify_watch);
 	(void)loop_timer_free(h->inotify_timer);
@@ -90,6 +92,15 @@ host_free(struct host *h)
 	buf_fini(&h->out);
 	free(h);
 	return (NULL);
+}
+
+int
+host_guard(struct host *h)
+{
+	int	 r;
+
+	r = crash_open(h);
+	return (r < 0 ? r : frame_guard(h));
 }
 
 int
@@ -114,6 +125,7 @@ host_found(struct host *h, const char *name, const char *path)
 {
 	struct chela_ctx	*ctx;
 	struct buf		 why = BUF_INIT;
+	struct frame		 f;
 	struct stat		 st;
 	int			 r;
 
@@ -161,7 +173,10 @@ host_found(struct host *h, const char *name, const char *path)
 	ctx->is_seen = true;
 	ctx->is_enabled = true;
 	list_append(&h->plugins, &ctx->link);
-	r = loader_open(ctx, &why);
+	ctx->is_crashed = crash_holds_load(ctx, &why);
+	frame_enter(&f, ctx, "load");	/* its constructors run */
+	r = ctx->is_crashed ? -ECANCELED : loader_open(ctx, &why);
+	(void)frame_leave(&f);
 	if (r == 0)
 		r = loader_check(ctx, &why);
 	ctx->state = r == 0 ? PLUGIN_READY : PLUGIN_REFUSED;
@@ -295,6 +310,7 @@ void
 host_set_conf(struct host *h, struct conf *conf)
 {
 	struct list		*l, *tmp;
+	bool			 is_enabled;
 
 	if (conf != h->conf) {
 		(void)conf_unref(h->conf);
@@ -303,50 +319,55 @@ host_set_conf(struct host *h, struct conf *conf)
 	list_each(l, tmp, &h->plugins) {
 		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
 
-		ctx->is_enabled = conf_enables(conf, ctx->name);
+		is_enabled = conf_enables(conf, ctx->name);
+		/* Switched on again by hand: it gets another chance. */
+		if (is_enabled && !ctx->is_enabled && h->is_running)
+			(void)crash_forgive(ctx);
+		ctx->is_enabled = is_enabled;
 	}
 }
 
+/* Does the configuration say so? unsaid: what holds when it says nothing. */
 static bool
-ctx_is_optional(const struct chela_ctx *ctx)
+ctx_is_optional(const struct chela_ctx *ctx, bool unsaid)
 {
 	struct json_object	*entries;
 
 	entries = conf_get(ctx->host->conf, "plugins.entries");
 	return (json_get_bool(json_get_obj(entries, ctx->name), "optional",
-	    false));
+	    unsaid));
 }
 
 int
 host_start(struct host *h, struct buf *why)
 {
 	struct list		*l, *tmp;
-	struct buf		 b = BUF_INIT;
-	int			 r, result = 0;
+	bool			 unsaid;
+	int			 result = 0;
 
 	host_sort(h);
 	list_each(l, tmp, &h->plugins) {
 		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
 
+		/*
+		 * A file that cannot be used was put there by mistake, and that
+		 * is told at once. What fails at starting may have a reason that
+		 * passes: the others start.
+		 */
+		unsaid = ctx->state != PLUGIN_REFUSED;
 		if (ctx->state == PLUGIN_READY && ctx->is_enabled) {
-			buf_reset(&b);
-			r = plugin_up(ctx, &b);
-			if (r == 0)
+			if (plugin_try(ctx) == 0)
 				continue;
-			(void)buf_putc(&b, '\0');
-			ctx_set_error(ctx, b.data != NULL ? b.data : "failed");
-			log_err("plugin", "plugin '%s': not started (%s)",
-			    ctx->name, ctx->error != NULL ? ctx->error : "");
 		} else if (ctx->state != PLUGIN_REFUSED)
 			continue;
-		if (ctx_is_optional(ctx) || !ctx->is_enabled)
+		if (ctx->is_crashed || !ctx->is_enabled ||
+		    ctx_is_optional(ctx, unsaid))
 			continue;
 		if (result == 0)
 			(void)buf_printf(why, "plugin '%s': %s", ctx->name,
 			    ctx->error != NULL ? ctx->error : "refused");
 		result = -EINVAL;
 	}
-	buf_fini(&b);
 	h->is_running = true;
 	return (result);
 }
@@ -357,7 +378,6 @@ host_stop(struct host *h)
 	struct list	*l, *prev;
 
 	h->is_running = false;
-	frame_watchdog_stop();
 	/* The host outlives the loop, and these must not. */
 	h->inotify_watch = loop_watch_free(h->inotify_watch);
 	h->inotify_timer = loop_timer_free(h->inotify_timer);
@@ -366,7 +386,9 @@ host_stop(struct host *h)
 		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
 
 		prev = l->prev;
-		if (ctx->state == PLUGIN_ACTIVE ||
+		if (ctx->state == PLUGIN_HELD)
+			plugin_unhold(ctx);
+		else if (ctx->state == PLUGIN_ACTIVE ||
 		    ctx->state == PLUGIN_DRAINING)
 			plugin_stop(ctx);
 	}

@@ -27,6 +27,9 @@ struct store;
 #define HOST_TIMERS_MAX		4096	/* of one plugin */
 #define HOST_BUDGET_US		5000	/* a call's, where its table has none */
 #define HOST_DRAIN_US		SEC_US(5) /* for requests of a disabled plugin */
+#define HOST_NAME_MAX		64	/* bytes of a plugin's name: a namespace's */
+#define HOST_WATCH_SLOW_US	SEC_US(2) /* one call: a backtrace is logged */
+#define HOST_WATCH_DEAD_US	SEC_US(30) /* the service manager starts us anew */
 
 /* What the host works with; all outlive it. */
 struct net_limits;
@@ -48,10 +51,17 @@ struct host_env {
 	int		(*restart)(uint64_t delay_ms, void *arg);
 	void		*restart_arg;
 	bool		 check_results;	/* validate what handlers answer */
+	uint64_t	 watch_slow_us;	/* 0: HOST_WATCH_SLOW_US */
+	uint64_t	 watch_dead_us;	/* 0: HOST_WATCH_DEAD_US */
 };
 
 struct host	*host_new(const struct host_env *env) must_use;
 struct host	*host_free(struct host *h);
+/*
+ * Before any plugin is loaded: crashes and calls that never end are told, and
+ * counted over the ends of the process in a file of the state directory.
+ */
+int		 host_guard(struct host *h);
 int		 host_add_dir(struct host *h, const char *dir);
 /*
  * Looks at the directories and reads every plugin that is new there, up to and
@@ -63,9 +73,10 @@ void		 host_check_deps(struct host *h);
 /* The snapshot in force from now on; counted by the host. */
 void		 host_set_conf(struct host *h, struct conf *conf);
 /*
- * Initialises and starts what is enabled, in the order of dependencies. -EINVAL
- * when a plugin was refused that the configuration does not call optional; why
- * names it.
+ * Initialises and starts what is enabled, in the order of dependencies. One that
+ * fails at it is left out alone, unless the configuration says that it is not
+ * optional. -EINVAL then, and when a file was refused that the configuration does
+ * not call optional; why names it.
  */
 int		 host_start(struct host *h, struct buf *why);
 /*
@@ -82,8 +93,7 @@ int		 host_reload(struct host *h, struct conf *conf, struct buf *why);
  */
 void		 host_refresh(struct host *h, void (*done)(void *arg, int r),
 		    void *arg);
-/* The directories for changes, the loop for standing still, the process for a
- * crash. After start. */
+/* Looks at the directories for changes. After start. */
 void		 host_watch(struct host *h);
 /* One line a plugin; the number of those refused. */
 int		 host_print(struct host *h, FILE *out);

@@ -185,7 +185,9 @@ posted_work(void *arg)
 {
 	struct posted	*p = arg;
 
+	frame_worker(p->ctx);
 	p->fn(p->arg);
+	frame_worker(NULL);
 }
 
 static int

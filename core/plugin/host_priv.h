@@ -23,6 +23,7 @@ enum plugin_state {
 	PLUGIN_READY,		/* read and checked; not initialised */
 	PLUGIN_ACTIVE,		/* started */
 	PLUGIN_DRAINING,	/* out of the tables, requests still open */
+	PLUGIN_HELD,		/* not started: its methods say why */
 };
 
 /* A method of an active plugin. */
@@ -48,6 +49,7 @@ struct chela_ctx {
 	bool			 is_enabled;	/* by the configuration */
 	bool			 is_stale;	/* the file is another one now */
 	bool			 is_inited;
+	bool			 is_crashed;	/* held for its crashes */
 	struct host		*host;
 	struct list		 link;		/* in host.plugins */
 	char			*name;
@@ -104,6 +106,7 @@ struct host {
 	struct loop_timer	*inotify_timer;
 	struct budget		*writes;	/* control-plane writes */
 	struct buf		 out;		/* scratch */
+	struct crash_log	*crashes;	/* NULL: not counted */
 };
 
 struct chela_req {
@@ -133,9 +136,25 @@ void	 frame_enter(struct frame *f, const struct chela_ctx *ctx,
 	    const char *what);
 /* Returns how long it took. */
 uint64_t frame_leave(struct frame *f);
-int	 frame_watchdog_start(struct host *h);
-void	 frame_watchdog_stop(void);
-void	 frame_crash_handlers(struct host *h);
+/* On a worker: whose job this thread runs from now on; NULL: nobody's. */
+void	 frame_worker(const struct chela_ctx *ctx);
+int	 frame_guard(struct host *h);
+void	 frame_unguard(struct host *h);
+
+/* crash.c */
+#define CRASH_FILE	"plugin-crashes"	/* in the state directory */
+#define CRASH_MARKS_MAX	64		/* kept */
+#define CRASH_FILE_MAX	KIB(64)		/* read of it */
+#define CRASH_LIMIT	3		/* crashes of a plugin ... */
+#define CRASH_WINDOW_MS	600000u		/* ... in this time: no more starts */
+struct crash_log;
+int	 crash_open(struct host *h);
+void	 crash_close(struct host *h);
+void	 crash_mark(const char *name, const char *where, int sig);
+uint32_t crash_count(const struct chela_ctx *ctx);
+bool	 crash_holds(const struct chela_ctx *ctx, struct buf *why);
+bool	 crash_holds_load(const struct chela_ctx *ctx, struct buf *why);
+int	 crash_forgive(struct chela_ctx *ctx);
 
 /* loader.c */
 int	 loader_open(struct chela_ctx *ctx, struct buf *why);
@@ -149,6 +168,12 @@ int	 schemas_summary(const struct chela_ctx *ctx, struct map *ret_texts);
 
 /* lifecycle.c */
 int	 plugin_up(struct chela_ctx *ctx, struct buf *why);
+/*
+ * Brings one up that is ready, or else leaves it out: what error says is told, and
+ * its methods answer that it is not running.
+ */
+int	 plugin_try(struct chela_ctx *ctx);
+void	 plugin_unhold(struct chela_ctx *ctx);	/* ready for another try */
 void	 plugin_leave_tables(struct chela_ctx *ctx);
 void	 plugin_stop(struct chela_ctx *ctx);
 void	 plugin_fini(struct chela_ctx *ctx);
@@ -172,6 +197,7 @@ void	 host_peer_close_cbs(struct peer *p);
 
 /* dispatch.c */
 struct chela_req *req_unref(struct chela_req *req);
+void	 req_cancel(struct chela_req *req);	/* tells who wanted to know */
 
 /* access_service.c */
 int	 access_service_export(struct host *h);

@@ -61,6 +61,7 @@ plugin_check_deps(struct chela_ctx *ctx, bool is_dry, struct buf *why)
 			(void)buf_printf(why, "needs plugin '%s', which is %s",
 			    d->name, other == NULL ? "not installed" :
 			    other->state == PLUGIN_REFUSED ? "refused" :
+			    other->is_crashed ? "stopped for its crashes" :
 			    !other->is_enabled ? "disabled" : "not running");
 			return (-ENOENT);
 		}
@@ -141,13 +142,23 @@ methods_free(struct chela_ctx *ctx)
 	ctx->n_methods = 0;
 }
 
+static void
+method_fill(struct chela_ctx *ctx, struct method *m, uint32_t i)
+{
+	memcpy(&m->desc, (const char *)ctx->desc->methods +
+	    (size_t)i * ctx->desc->method_size, sizeof m->desc);
+	m->ctx = ctx;
+	m->rule.roles = m->desc.roles;
+	m->rule.scope = m->desc.scope == NULL ? 0 :
+	    scope_parse(m->desc.scope, strlen(m->desc.scope));
+}
+
 static int
 plugin_enter_tables(struct chela_ctx *ctx, struct buf *why)
 {
 	struct host		*h = ctx->host;
 	const struct chela_plugin *d = ctx->desc;
 	const struct chela_event *e;
-	const void		*src;
 	struct method		*m, *other;
 	uint32_t		 i, scope;
 	int			 r;
@@ -158,12 +169,7 @@ plugin_enter_tables(struct chela_ctx *ctx, struct buf *why)
 	ctx->n_methods = d->n_methods;
 	for (i = 0; i < d->n_methods; i++) {
 		m = &ctx->methods[i];
-		src = (const char *)d->methods + (size_t)i * d->method_size;
-		memcpy(&m->desc, src, sizeof m->desc);
-		m->ctx = ctx;
-		m->rule.roles = m->desc.roles;
-		m->rule.scope = m->desc.scope == NULL ? 0 :
-		    scope_parse(m->desc.scope, strlen(m->desc.scope));
+		method_fill(ctx, m, i);
 		other = map_getz(h->methods, m->desc.name);
 		if (other != NULL) {
 			(void)buf_printf(why, "method '%s' belongs to plugin "
@@ -271,6 +277,57 @@ fail:
 	if (ctx->is_inited)
 		plugin_call_void(ctx, "fini", ctx->desc->fini);
 	plugin_drop(ctx);
+	return (r);
+}
+
+/* Its methods stay known, so that a caller hears more than "unknown method". */
+static void
+plugin_hold(struct chela_ctx *ctx)
+{
+	const struct chela_plugin *d = ctx->desc;
+	struct host	*h = ctx->host;
+	struct method	*m;
+	uint32_t	 i;
+
+	ctx->state = PLUGIN_HELD;
+	ctx->methods = calloc(d->n_methods + 1, sizeof *ctx->methods);
+	if (ctx->methods == NULL)
+		return;
+	ctx->n_methods = d->n_methods;
+	for (i = 0; i < d->n_methods; i++) {
+		m = &ctx->methods[i];
+		method_fill(ctx, m, i);
+		if (map_getz(h->methods, m->desc.name) == NULL)
+			(void)map_putz(h->methods, m->desc.name, m);
+	}
+}
+
+void
+plugin_unhold(struct chela_ctx *ctx)
+{
+	plugin_leave_tables(ctx);
+	methods_free(ctx);
+	ctx->is_crashed = false;
+	ctx->state = PLUGIN_READY;
+}
+
+int
+plugin_try(struct chela_ctx *ctx)
+{
+	struct buf	 why = BUF_INIT;
+	int		 r;
+
+	ctx->is_crashed = crash_holds(ctx, &why);
+	r = ctx->is_crashed ? -ECANCELED : plugin_up(ctx, &why);
+	if (r < 0) {
+		(void)buf_putc(&why, '\0');
+		ctx_set_error(ctx, why.is_failed || why.len <= 1 ? "failed" :
+		    why.data);
+		log_err("plugin", "plugin '%s': not started (%s)", ctx->name,
+		    ctx->error != NULL ? ctx->error : "");
+		plugin_hold(ctx);
+	}
+	buf_fini(&why);
 	return (r);
 }
 

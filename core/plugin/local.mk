@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 noinst_LTLIBRARIES += core/libplugin.la
 core_libplugin_la_SOURCES = core/plugin/access_service.c \
-	core/plugin/core_services.c \
+	core/plugin/core_services.c core/plugin/crash.c \
 	core/plugin/lifecycle_service.c \
 	core/plugin/dispatch.c core/plugin/frame.c \
 	core/plugin/host.c core/plugin/host.h core/plugin/host_priv.h \

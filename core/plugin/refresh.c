@@ -90,7 +90,6 @@ static void
 refresh_up(struct host *h)
 {
 	struct list	*l, *tmp;
-	struct buf	 why = BUF_INIT;
 	struct chela_ctx *ctx;
 
 	host_sort(h);
@@ -98,17 +97,9 @@ refresh_up(struct host *h)
 		ctx = container_of(l, struct chela_ctx, link);
 		if (ctx->state != PLUGIN_READY || ctx_must_leave(ctx))
 			continue;
-		buf_reset(&why);
-		if (plugin_up(ctx, &why) == 0) {
+		if (plugin_try(ctx) == 0)
 			log_notice("plugin", "plugin '%s': loaded", ctx->name);
-			continue;
-		}
-		(void)buf_putc(&why, '\0');
-		ctx_set_error(ctx, why.data != NULL ? why.data : "failed");
-		log_err("plugin", "plugin '%s': not started (%s)", ctx->name,
-		    ctx->error != NULL ? ctx->error : "");
 	}
-	buf_fini(&why);
 }
 
 /* Ends the requests that did not finish in time. */
@@ -126,9 +117,7 @@ refresh_cut(struct chela_ctx *ctx)
 			(void)ctx->host->table.req_ref(req);
 			(void)ctx->host->table.req_fail(req, "UNAVAILABLE",
 			    "plugin '%s' was disabled", ctx->name);
-			if (req->on_cancel != NULL)
-				req->on_cancel(req, req->cancel_arg);
-			req->on_cancel = NULL;
+			req_cancel(req);
 			(void)req_unref(req);
 		}
 	}
@@ -199,6 +188,12 @@ refresh_begin(void *arg)
 	(void)host_scan(h);
 	if (h->conf != NULL)
 		host_set_conf(h, h->conf);
+	list_each(l, tmp, &h->plugins) {
+		ctx = container_of(l, struct chela_ctx, link);
+		if (ctx->state == PLUGIN_HELD && (ctx_must_leave(ctx) ||
+		    !ctx->is_crashed || crash_count(ctx) == 0))
+			plugin_unhold(ctx);
+	}
 	refresh_mark(h);
 	list_each(l, tmp, &h->plugins) {
 		ctx = container_of(l, struct chela_ctx, link);
@@ -257,8 +252,6 @@ host_watch(struct host *h)
 {
 	size_t	 i;
 
-	frame_crash_handlers(h);
-	(void)frame_watchdog_start(h);
 	h->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (h->inotify_fd < 0)
 		return;

@@ -405,6 +405,8 @@ plugins_set_enabled(struct chela_ctx *ctx, struct chela_req *req,
 	if (p == NULL)
 		return (-ENOMEM);
 	p->want_enabled = on;
+	if (on)
+		(void)core->forgive(id);
 	r = write_enabled(p, on);
 	if (r < 0) {
 		(void)host->req_fail(req, "UNAVAILABLE",

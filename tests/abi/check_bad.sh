@@ -68,9 +68,12 @@ check() {
 	result $? "$2 is refused: $3" "$tmp/$2/out"
 }
 
-# Refused when it starts: the daemon ends, and says which plugin and why.
+# Refused when it starts, and not to be done without: the daemon ends, and says
+# which plugin and why.
 start() {
 	build "$1" "$2"
+	echo "{\"plugins\": {\"entries\": {\"$2\": {\"optional\": false}}}}" \
+	    >"$tmp/$2/config.json"
 	run "$2"
 	r=$?
 	test $r -gt 0 && test $r -lt 124 && grep -Eq "$3" "$tmp/$2/out"

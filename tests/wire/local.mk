@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Raw frames against the daemon; Python's standard library is enough.
-wire_scripts = tests/wire/test_upgrade.py \
+wire_scripts = tests/wire/test_crashing_plugin.py \
+	tests/wire/test_upgrade.py \
 	tests/wire/test_approvals.py \
 	tests/wire/test_frames.py \
 	tests/wire/test_handshake.py \
@@ -17,7 +18,8 @@ wire_scripts = tests/wire/test_upgrade.py \
 	tests/wire/test_tls.py \
 	tests/wire/test_over_tls.py
 TESTS += $(wire_scripts)
-EXTRA_DIST += $(wire_scripts) tests/wire/ws.py tests/wire/gateway.py \
+EXTRA_DIST += $(wire_scripts) tests/wire/bad.c tests/wire/badplugin.py \
+	tests/wire/ws.py tests/wire/gateway.py \
 	tests/threats.md
 TEST_EXTENSIONS = .py .sh
 script_env = CHELA_BUILD='$(abs_builddir)' CHELA_SOURCE='$(abs_srcdir)' \

@@ -65,6 +65,12 @@ struct chela_plugins_1 {
 	 * turn; then the event "plugins.changed" is emitted and done is called.
 	 */
 	int	(*refresh)(struct chela_ctx *ctx, chela_done_fn *done, void *arg);
+
+	/*
+	 * The crashes of this plugin count no more: the next refresh() starts
+	 * it again.
+	 */
+	int	(*forgive)(const char *id);
 };
 
 #endif
