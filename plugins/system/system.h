@@ -45,6 +45,7 @@ int		 sys_key(const char *key, const char *agent_id,
 		    char ret_key[SYSTEM_KEY_MAX]);
 
 /* system_queue.c */
+/* 1: it equals the newest one that waits. */
 int		 queue_add(const char *key, const char *text);
 bool		 queue_is_empty(const char *key);
 struct json_object *queue_all(void);	/* gives [{sessionKey, ts, text}] */

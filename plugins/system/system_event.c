@@ -244,9 +244,9 @@ event_take(struct json_object *params, const char *key, bool is_node,
 		r = queue_add(key, text);
 	else if (news[0] != '\0')
 		r = queue_add(key, news);
-	if (r == 0 && wakes)
+	if (r >= 0 && wakes)
 		beat_request(key);
-	return (r);
+	return (r < 0 ? r : 0);
 }
 
 int

@@ -70,7 +70,7 @@ note_tell(struct json_object *doc)
 	if (message == NULL || message[strspn(message, " \t\r\n")] == '\0' ||
 	    sys_key(sys_str(payload, "sessionKey"), NULL, key) < 0)
 		return;
-	if (queue_add(key, message) == 0)
+	if (queue_add(key, message) >= 0)
 		beat_request(key);
 }
 

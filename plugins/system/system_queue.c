@@ -110,7 +110,7 @@ queue_add(const char *key, const char *text)
 	}
 	if (q->n > 0 && strcmp(q->events[q->n - 1].text, copy) == 0) {
 		free(copy);
-		return (0);
+		return (1);
 	}
 	if (q->n == QUEUE_EVENTS_MAX) {
 		free(q->events[0].text);
@@ -219,10 +219,24 @@ add_event(const char *session_key, const char *text)
 	return (r < 0 ? r : queue_add(key, text));
 }
 
+static int
+request_turn(const char *session_key)
+{
+	char	 key[SYSTEM_KEY_MAX];
+	int	 r;
+
+	r = sys_key(session_key, NULL, key);
+	if (r < 0)
+		return (r);
+	beat_request(key);
+	return (0);
+}
+
 const struct chela_system_1 system_service = {
 	.struct_size = sizeof system_service,
 	.take_events = take_events,
 	.add_event = add_event,
 	.peek_events = peek_events,
 	.all_events = queue_all,
+	.request_turn = request_turn,
 };

@@ -340,6 +340,9 @@ the_queue_is_bounded(void)
 		CU_ASSERT(svc->add_event("main", text) == 0);
 	}
 	CU_ASSERT(strncmp(taken(MAIN_KEY), "e1|", 3) == 0);
+	CU_ASSERT(svc->add_event(NULL, "again") == 0);
+	CU_ASSERT(svc->add_event("main", "again") == 1);
+	CU_ASSERT_STRING_EQUAL(taken(MAIN_KEY), "again|");
 	CU_ASSERT(svc->add_event(NULL, " \n") == -EINVAL);
 	for (i = 0; i < 1000; i++) {
 		(void)snprintf(text, sizeof text, "agent:main:s%u", i);

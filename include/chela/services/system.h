@@ -33,13 +33,21 @@ struct chela_system_1 {
 	 */
 	int	(*take_events)(const char *session_key,
 		    struct json_object **ret_events);
-	/* Queues one. -EINVAL: blank; -ENOSPC: too many sessions wait. */
+	/*
+	 * Queues one. 1: it equals the newest one, which waits already. -EINVAL:
+	 * blank; -ENOSPC: too many sessions wait.
+	 */
 	int	(*add_event)(const char *session_key, const char *text);
 	/* The same as take_events() without taking. */
 	int	(*peek_events)(const char *session_key,
 		    struct json_object **ret_events);
 	/* All that wait: gives [{sessionKey, ts, text}], or NULL: no memory. */
 	struct json_object *(*all_events)(void);
+	/*
+	 * Asks for a turn of the session soon (NULL: the main one), as the method
+	 * wake does with mode now; several requests become one.
+	 */
+	int	(*request_turn)(const char *session_key);
 };
 
 #endif
