@@ -290,6 +290,7 @@ event_ended(struct run *run)
 	ev.error = run->error;
 	ev.error_kind = run->error_kind;
 	ev.data = run->error_detail;
+	ev.delivery = run->delivery;
 	ev.all = run->text.s != NULL ? run->text.s : "";
 	ev.all_len = run->text.len;
 	if (run->abort_reason != NULL)

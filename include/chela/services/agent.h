@@ -98,6 +98,8 @@ struct chela_agent_event {
 	const char		*error;		/* a sentence */
 	const char		*error_kind;	/* "timeout", "rate_limit", ... */
 	uint64_t		 timestamp_ms;	/* of the message */
+	/* At the end, with DELIVER: "sent", "failed", "suppressed"; or NULL. */
+	const char		*delivery;
 };
 
 struct chela_agent_watcher {
