@@ -786,6 +786,18 @@ svc_is_loopback_only(void)
 	return (access_of()->is_loopback_only);
 }
 
+static int
+svc_is_gateway_secret(const char *text)
+{
+	const struct auth	*auth = &access_of()->auth;
+	size_t			 len = strlen(text);
+	int			 r;
+
+	r = auth->token.is_set && secret_is(&auth->token, text, len);
+	return (r | (auth->password.is_set &&
+	    secret_is(&auth->password, text, len)));
+}
+
 static const struct chela_access_1 access_vtable = {
 	.struct_size = sizeof access_vtable,
 	.list = svc_list,
@@ -811,6 +823,7 @@ static const struct chela_access_1 access_vtable = {
 	.identity = svc_identity,
 	.sign = svc_sign,
 	.is_loopback_only = svc_is_loopback_only,
+	.is_gateway_secret = svc_is_gateway_secret,
 };
 
 static void

@@ -154,6 +154,13 @@ struct chela_access_1 {
 
 	/* Addresses under which clients may reach the gateway: for setup codes. */
 	int	(*is_loopback_only)(void);
+
+	/*
+	 * 1: clients come in with this text as the gateway's own token or
+	 * password, so that it is not to be used for anything less. In constant
+	 * time.
+	 */
+	int	(*is_gateway_secret)(const char *text);
 };
 
 #endif
