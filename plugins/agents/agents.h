@@ -12,10 +12,10 @@
 #include <chela/services/agents.h>
 
 #include "../common/json.h"
+#include "../common/path.h"
 
 #define AGENTS_MAX		256
 #define JOBS_MAX		64	/* file jobs at a time */
-#define PATH_DEPTH_MAX		64
 #define FILE_MAX_BYTES		(2u * 1024 * 1024)	/* agents.files.* */
 #define WORKSPACE_FILE_MAX	(4u * 1024 * 1024)
 #define AVATAR_MAX_BYTES	(2u * 1024 * 1024)
@@ -47,14 +47,8 @@ void	agent_workspace(const struct agent_entry *e, char *ret, size_t size);
 int	workspace_expand(const char *text, char *ret, size_t size);
 const char *agent_name(const struct agent_entry *e);
 
-/* agents_path.c: files below a directory, without following links. */
-int	path_check(const char *path, size_t len);
-int	dir_open(const char *root);
+/* agents_path.c */
 int	dir_make(const char *root);		/* with its parents */
-int	path_open_dir(int root, const char *path);
-/* Opens a regular file with one name. -ELOOP: a link, -ENXIO: no file. */
-int	path_open_file(int root, const char *path);
-int	file_read(int fd, size_t max, char **ret_text, size_t *ret_len);
 /* Replaces a file as a whole; the old one stays until the new is on disk. */
 int	file_write(int dir, const char *name, const char *text, size_t len);
 int	text_is_utf8(const char *text, size_t len);

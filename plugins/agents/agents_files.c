@@ -107,7 +107,7 @@ get_work(struct job *job)
 
 	dir = dir_open(job->root);
 	if (dir >= 0) {
-		fd = path_open_file(dir, job->name);
+		fd = path_open_file(dir, job->name, NULL);
 		(void)close(dir);
 	}
 	if (fd == -ENOENT) {

@@ -178,7 +178,7 @@ avatar_read(struct json_object *row)
 	root = dir_open(get_text(row, "workspace"));
 	if (root < 0)
 		return;
-	fd = path_open_file(root, avatar);
+	fd = path_open_file(root, avatar, NULL);
 	(void)close(root);
 	if (fd < 0)
 		return;

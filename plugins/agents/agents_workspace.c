@@ -220,7 +220,7 @@ get_work(struct job *job)
 		job->r = root;
 		return;
 	}
-	fd = path_open_file(root, job->path);
+	fd = path_open_file(root, job->path, NULL);
 	(void)close(root);
 	if (fd < 0) {
 		job->r = fd;

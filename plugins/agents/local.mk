@@ -6,7 +6,8 @@ plugins_agents_agents_la_SOURCES = plugins/agents/agents.c \
 	plugins/agents/agents.h plugins/agents/agents_conf.c \
 	plugins/agents/agents_files.c plugins/agents/agents_job.c \
 	plugins/agents/agents_list.c plugins/agents/agents_path.c \
-	plugins/agents/agents_workspace.c plugins/agents/agents_write.c
+	plugins/agents/agents_workspace.c plugins/agents/agents_write.c \
+	plugins/common/path.c
 plugins_agents_agents_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_agents_agents_la_CFLAGS = $(PLUGIN_CFLAGS)
 plugins_agents_agents_la_LDFLAGS = $(MODULE_FLAGS)
