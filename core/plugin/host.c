@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
@@ -103,6 +104,36 @@ host_guard(struct host *h)
 	return (r < 0 ? r : frame_guard(h));
 }
 
+/*
+ * The real path, except for the last step: a link there is seen, and refused, when
+ * a plugin is looked at.
+ */
+static char *
+dir_path(const char *dir)
+{
+	size_t	 len = strlen(dir), at;
+	char	*above, *real, *path = NULL;
+
+	while (len > 1 && dir[len - 1] == '/')
+		len--;
+	for (at = len; at > 0 && dir[at - 1] != '/'; at--)
+		;
+	if (at == len || dir[at] == '.')
+		return (realpath(dir, NULL));
+	above = at == 0 ? strdup(".") : strndup(dir, at);
+	real = above == NULL ? NULL : realpath(above, NULL);
+	if (real != NULL && asprintf(&path, "%s/%.*s",
+	    strcmp(real, "/") == 0 ? "" : real, (int)(len - at), dir + at) < 0)
+		path = NULL;
+	free(above);
+	free(real);
+	if (path != NULL && access(path, X_OK) < 0) {
+		free(path);
+		path = NULL;
+	}
+	return (path);
+}
+
 int
 host_add_dir(struct host *h, const char *dir)
 {
@@ -112,7 +143,7 @@ host_add_dir(struct host *h, const char *dir)
 	if (dirs == NULL)
 		return (-ENOMEM);
 	h->dirs = dirs;
-	copy = realpath(dir, NULL);
+	copy = dir_path(dir);
 	if (copy == NULL)
 		return (-errno);
 	h->dirs[h->n_dirs++] = copy;

@@ -23,8 +23,11 @@ struct store;
 
 #define HOST_METHODS_MAX	512	/* of one plugin */
 #define HOST_EVENTS_MAX		128
+#define HOST_DEPS_MAX		128
+#define HOST_STRIDE_MAX		4096	/* bytes of an entry of its tables */
 #define HOST_SCHEMA_MAX		MIB(1)	/* bytes of a schema file */
-#define HOST_TIMERS_MAX		4096	/* of one plugin */
+#define HOST_PAYLOAD_MAX	MIB(25)	/* bytes of an answer or an event; or what a
+					 * client may send, where that is more */
 #define HOST_BUDGET_US		5000	/* a call's, where its table has none */
 #define HOST_DRAIN_US		SEC_US(5) /* for requests of a disabled plugin */
 #define HOST_NAME_MAX		64	/* bytes of a plugin's name: a namespace's */

@@ -50,7 +50,7 @@ host_timer_new(struct chela_ctx *ctx, chela_cb_fn *cb, void *arg)
 {
 	struct chela_timer	*t;
 
-	if (ctx->n_timers >= HOST_TIMERS_MAX)
+	if (ctx->n_timers >= 4096)
 		return (NULL);
 	t = calloc(1, sizeof *t);
 	if (t == NULL)

@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,13 +20,85 @@
 #define DEP_SIZE_1_0	sizeof(struct chela_dep)
 #define PLUGIN_SIZE_1_0	sizeof(struct chela_plugin)
 
+#define DEP_FLAGS	CHELA_DEP_OPTIONAL
 #define METHOD_FLAGS	(CHELA_METHOD_IDEMPOTENT | CHELA_METHOD_HIDDEN | \
 	CHELA_METHOD_WRITE)
 #define EVENT_FLAGS	(CHELA_EVENT_DROPPABLE | CHELA_EVENT_VERSIONED | \
 	CHELA_EVENT_SCOPED | CHELA_EVENT_NODE_DIRECT)
 #define ROLES		(CHELA_ROLE_OPERATOR | CHELA_ROLE_NODE)
 
-/* The file and its folder must be ours and nobody else's to write. */
+static bool
+name_is_good(const char *s, const char *more)
+{
+	size_t	 i;
+
+	for (i = 0; s[i] != '\0'; i++) {
+		if (!((s[i] >= 'a' && s[i] <= 'z') ||
+		    (s[i] >= 'A' && s[i] <= 'Z') ||
+		    (s[i] >= '0' && s[i] <= '9') || strchr(more, s[i]) != NULL))
+			return (false);
+	}
+	return (i > 0 && i <= 128);
+}
+
+/*
+ * One folder on the way to the file. Who may write the last one could put a plugin
+ * or a schema there. Further up only what everybody may write is refused: another
+ * user's folder can only hold what is ours again, or it is refused for that.
+ */
+static int
+loader_check_folder(const char *dir, bool is_last, struct buf *why)
+{
+	struct stat	 st;
+	const char	*fault = NULL;
+
+	if (lstat(dir, &st) < 0) {
+		(void)buf_printf(why, "the folder '%s': %s", dir,
+		    strerror(errno));
+		return (-errno);
+	}
+	if (S_ISLNK(st.st_mode))
+		fault = "is a link";
+	else if (!S_ISDIR(st.st_mode))
+		fault = "is no folder";
+	if (fault != NULL) {
+		(void)buf_printf(why, "the folder '%s' %s", dir, fault);
+		return (-EPERM);
+	}
+	if (is_last && st.st_uid != 0 && st.st_uid != geteuid()) {
+		(void)buf_printf(why, "the folder '%s' belongs to user %u, not "
+		    "to root or to the daemon's", dir, (unsigned)st.st_uid);
+		return (-EPERM);
+	}
+	if (is_last ? (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 :
+	    (st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0) {
+		(void)buf_printf(why, "others may write the folder '%s' "
+		    "(mode %04o)", dir, (unsigned)(st.st_mode & 07777));
+		return (-EPERM);
+	}
+	return (0);
+}
+
+static int
+loader_check_folders(const char *path, struct buf *why)
+{
+	char		*dir = strdup(path), *slash;
+	bool		 is_last = true;
+	int		 r = 0;
+
+	if (dir == NULL)
+		return (-ENOMEM);
+	for (slash = strrchr(dir, '/'); r == 0 && slash != NULL && slash != dir;
+	    slash = strrchr(dir, '/')) {
+		*slash = '\0';
+		r = loader_check_folder(dir, is_last, why);
+		is_last = false;
+	}
+	free(dir);
+	return (r);
+}
+
+/* The file must be ours and nobody else's to write. */
 static int
 loader_check_mode(const char *path, struct stat *ret_st, struct buf *why)
 {
@@ -81,7 +154,15 @@ loader_open(struct chela_ctx *ctx, struct buf *why)
 	const char	*reason;
 	int		 r;
 
-	r = loader_check_mode(ctx->path, &st, why);
+	if (!name_is_good(ctx->name, "-_") ||
+	    strlen(ctx->name) > HOST_NAME_MAX) {
+		(void)buf_printf(why, "a name has letters, digits, - and _, and "
+		    "at most %d of them", HOST_NAME_MAX);
+		return (-EINVAL);
+	}
+	r = loader_check_folders(ctx->path, why);
+	if (r == 0)
+		r = loader_check_mode(ctx->path, &st, why);
 	if (r < 0)
 		return (r);
 	ctx->ino = st.st_ino;
@@ -152,37 +233,107 @@ loader_check_head(const struct chela_ctx *ctx, struct buf *why)
 	else if (d->n_events > HOST_EVENTS_MAX)
 		(void)buf_printf(why, "%u events, at most %d may be",
 		    (unsigned)d->n_events, HOST_EVENTS_MAX);
-	else if ((d->n_methods > 0 && d->methods == NULL) ||
-	    (d->n_events > 0 && d->events == NULL) ||
-	    (d->n_deps > 0 && d->deps == NULL))
-		(void)buf_printf(why, "counts methods, events or dependencies "
-		    "and has no table of them");
-	else if (d->n_methods > 0 && d->method_size < METHOD_SIZE_1_0)
-		(void)buf_printf(why, "method_size is %u, at least %zu is needed",
-		    (unsigned)d->method_size, METHOD_SIZE_1_0);
-	else if (d->n_events > 0 && d->event_size < EVENT_SIZE_1_0)
-		(void)buf_printf(why, "event_size is %u, at least %zu is needed",
-		    (unsigned)d->event_size, EVENT_SIZE_1_0);
-	else if (d->n_deps > 0 && d->dep_size < DEP_SIZE_1_0)
-		(void)buf_printf(why, "dep_size is %u, at least %zu is needed",
-		    (unsigned)d->dep_size, DEP_SIZE_1_0);
+	else if (d->n_deps > HOST_DEPS_MAX)
+		(void)buf_printf(why, "%u dependencies, at most %d may be",
+		    (unsigned)d->n_deps, HOST_DEPS_MAX);
 	else
 		return (0);
 	return (-EINVAL);
 }
 
-static bool
-name_is_good(const char *s, const char *more)
-{
-	size_t	 i;
+/* A stretch of memory, and whether a segment of desc's object has all of it. */
+struct stretch {
+	uintptr_t	 desc, from, to;
+	bool		 is_inside;
+};
 
-	for (i = 0; s[i] != '\0'; i++) {
-		if (!((s[i] >= 'a' && s[i] <= 'z') ||
-		    (s[i] >= 'A' && s[i] <= 'Z') ||
-		    (s[i] >= '0' && s[i] <= '9') || strchr(more, s[i]) != NULL))
-			return (false);
+static int
+on_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct stretch	*s = arg;
+	uintptr_t	 from, to;
+	bool		 is_it = false, is_inside = false;
+	int		 i;
+
+	(void)size;
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		if (info->dlpi_phdr[i].p_type != PT_LOAD)
+			continue;
+		from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+		to = from + info->dlpi_phdr[i].p_memsz;
+		is_it = is_it || (s->desc >= from && s->desc < to);
+		is_inside = is_inside || (s->from >= from && s->to <= to &&
+		    s->to >= s->from);
 	}
-	return (i > 0 && i <= 128);
+	s->is_inside = is_inside;
+	return (is_it);		/* nonzero stops */
+}
+
+static int
+loader_check_table(const struct chela_ctx *ctx, const char *what,
+    const void *table, uint32_t n, uint32_t stride, size_t least,
+    struct buf *why)
+{
+	struct stretch	 s = { (uintptr_t)ctx->desc, (uintptr_t)table,
+	    (uintptr_t)table + (size_t)n * stride, false };
+
+	if (n == 0)
+		return (0);
+	if (table == NULL)
+		(void)buf_printf(why, "counts %ss and has no table of them",
+		    what);
+	else if (stride < least)
+		(void)buf_printf(why, "%s_size is %u, at least %zu is needed",
+		    what, (unsigned)stride, least);
+	else if (stride > HOST_STRIDE_MAX || stride % sizeof(void *) != 0 ||
+	    s.from % sizeof(void *) != 0)
+		(void)buf_printf(why, "%s_size is %u, at most %d may be, in "
+		    "whole pointers", what, (unsigned)stride, HOST_STRIDE_MAX);
+	else {
+		(void)dl_iterate_phdr(on_object, &s);
+		if (s.is_inside)
+			return (0);
+		(void)buf_printf(why, "its table of %u %ss reaches out of the "
+		    "file", (unsigned)n, what);
+	}
+	return (-EINVAL);
+}
+
+static int
+loader_check_tables(const struct chela_ctx *ctx, struct buf *why)
+{
+	const struct chela_plugin	*d = ctx->desc;
+	int				 r;
+
+	r = loader_check_table(ctx, "method", d->methods, d->n_methods,
+	    d->method_size, METHOD_SIZE_1_0, why);
+	if (r == 0)
+		r = loader_check_table(ctx, "event", d->events, d->n_events,
+		    d->event_size, EVENT_SIZE_1_0, why);
+	if (r == 0)
+		r = loader_check_table(ctx, "dep", d->deps, d->n_deps,
+		    d->dep_size, DEP_SIZE_1_0, why);
+	return (r);
+}
+
+static int
+loader_check_deps(const struct chela_ctx *ctx, struct buf *why)
+{
+	const struct chela_dep	*dep;
+	uint32_t		 i;
+
+	for (i = 0; i < ctx->desc->n_deps; i++) {
+		dep = ctx_dep(ctx, i);
+		if (dep->name == NULL || !name_is_good(dep->name, "-_") ||
+		    (dep->flags & ~DEP_FLAGS) != 0) {
+			(void)buf_printf(why, "dependency %u ('%s'): bad %s",
+			    (unsigned)i, dep->name != NULL ? dep->name : "",
+			    dep->name == NULL ||
+			    !name_is_good(dep->name, "-_") ? "name" : "flags");
+			return (-EINVAL);
+		}
+	}
+	return (0);
 }
 
 static int
@@ -257,6 +408,10 @@ loader_check(struct chela_ctx *ctx, struct buf *why)
 	int	 r;
 
 	r = loader_check_head(ctx, why);
+	if (r == 0)
+		r = loader_check_tables(ctx, why);
+	if (r == 0)
+		r = loader_check_deps(ctx, why);
 	if (r == 0)
 		r = loader_check_methods(ctx, why);
 	if (r == 0)

@@ -31,6 +31,13 @@
 #define BAD_START	19	/* start() fails */
 #define BAD_PFLAG	20
 #define BAD_COUNT	21	/* a count without a table */
+#define BAD_MANY	22	/* 100,000 methods */
+#define BAD_FAR		23	/* a stride that leads anywhere */
+#define BAD_ODD		24	/* a stride that is no multiple of a pointer */
+#define BAD_SHORT	25	/* more methods than the table has */
+#define BAD_DEPS	26	/* four thousand million dependencies */
+#define BAD_NODEP	27	/* a dependency without a name */
+#define BAD_EVENTS	28	/* 100,000 events */
 
 #if BAD == BAD_UNDEFINED
 int chela_no_such_function(void);
@@ -88,10 +95,11 @@ static const struct chela_method methods[] = {
 #endif
 };
 
-#if BAD == BAD_DEP || BAD == BAD_CYCLE
+#if BAD == BAD_DEP || BAD == BAD_CYCLE || BAD == BAD_DEPS || BAD == BAD_NODEP
 static const struct chela_dep deps[] = {
 	{
-		.name = BAD == BAD_DEP ? "not-there" : NAME,
+		.name = BAD == BAD_DEP ? "not-there" :
+		    BAD == BAD_NODEP ? NULL : NAME,
 	},
 };
 #endif
@@ -112,10 +120,19 @@ CHELA_PLUGIN = {
 	.flags = BAD == BAD_PFLAG ? 0x80000000u : 0,
 	.summary = "Not to be loaded.",
 	.methods = BAD == BAD_COUNT ? NULL : methods,
-	.n_methods = sizeof methods / sizeof methods[0],
-	.method_size = BAD == BAD_STRIDE ? 8 : sizeof methods[0],
-#if BAD == BAD_DEP || BAD == BAD_CYCLE
-	CHELA_DEPS(deps),
+	.n_methods = BAD == BAD_MANY ? 100000 : BAD == BAD_SHORT ? 500 :
+	    sizeof methods / sizeof methods[0],
+	.method_size = BAD == BAD_STRIDE ? 8 : BAD == BAD_FAR ? 0xfffffff8u :
+	    BAD == BAD_ODD ? sizeof methods[0] + 1 : sizeof methods[0],
+#if BAD == BAD_EVENTS
+	.events = (const struct chela_event *)methods,
+	.n_events = 100000,
+	.event_size = sizeof(struct chela_event),
+#endif
+#if BAD == BAD_DEP || BAD == BAD_CYCLE || BAD == BAD_DEPS || BAD == BAD_NODEP
+	.deps = deps,
+	.n_deps = BAD == BAD_DEPS ? 0xffffffffu : 1,
+	.dep_size = sizeof deps[0],
 #endif
 	.init = init,
 	.start = start,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Builds each plugin of bad.c and asks chelad about it: refused, with a sentence
-# that says what is wrong, and nothing crashes (AB-060, AB-093, AB-095). Needs
+# that says what is wrong, and nothing crashes (AB-060, AB-092, AB-093, AB-095). Needs
 # CHELA_BUILD, CHELA_SOURCE.
 set -u
 : "${CHELA_BUILD:?}" "${CHELA_SOURCE:?}"
@@ -101,6 +101,14 @@ check 16 bad-cycle 'bad-cycle.*(bad-cycle|cycle|itself)'
 check 18 bad-unlisted 'bad-unlisted.*bad-unlisted\.more'
 check 20 bad-pflag 'bad-pflag.*flag'
 check 21 bad-count 'bad-count.*(method|table|count)'
+# AB-092: tables of any size and stride.
+check 22 bad-many 'bad-many.*100000 methods, at most 512'
+check 23 bad-far 'bad-far.*method_size is 4294967288, at most 4096'
+check 24 bad-odd 'bad-odd.*method_size.*whole pointers'
+check 25 bad-short 'bad-short.*500 methods reaches out of the file'
+check 26 bad-deps 'bad-deps.*4294967295 dependencies, at most 128'
+check 27 bad-nodep 'bad-nodep.*dependency 0.*name'
+check 28 bad-events 'bad-events.*100000 events, at most 128'
 start 17 bad-init 'bad-init.*init'
 start 19 bad-start 'bad-start.*start'
 
@@ -129,6 +137,60 @@ r=$?
 test $r -gt 0 && test $r -lt 124 &&
     grep -Eq 'link.*the file is a link' "$tmp/link/out"
 result $? "a link to a good plugin is refused" "$tmp/link/out"
+
+# And folders: who may write one can put anything there.
+for mode in 777 775 1777; do
+	build 0 "folder$mode"
+	chmod $mode "$tmp/folder$mode"
+	run "folder$mode" --check-plugins
+	r=$?
+	chmod 755 "$tmp/folder$mode"
+	test $r -gt 0 && test $r -lt 124 && grep -Eq \
+	    "folder$mode.*others may write the folder.*mode 0?$mode" \
+	    "$tmp/folder$mode/out"
+	result $? "a folder of mode $mode is refused" "$tmp/folder$mode/out"
+done
+# at WHERE NAME: the plugin of folder NAME, found by another path.
+at() {
+	timeout 20 "$chelad" --config "$tmp/$2/config.json" \
+	    --state-dir "$tmp/$2/state" --schema-dir "$CHELA_SOURCE/schemas" \
+	    --plugin-dir "$1" --check-plugins >"$tmp/$2/out" 2>&1
+}
+build 0 linked
+ln -s linked "$tmp/a-link"
+at "$tmp/a-link/" linked
+r=$?
+test $r -gt 0 && test $r -lt 124 &&
+    grep -Eq "linked.*the folder '.*a-link' is a link" "$tmp/linked/out"
+result $? "a folder that is a link is refused" "$tmp/linked/out"
+# By a relative path, and with a link further up, that the administrator made.
+ln -s . "$tmp/up"
+at "$tmp/up/linked" linked
+result $? "a link further up is resolved" "$tmp/linked/out"
+(cd "$tmp/linked" && at . linked)
+result $? "a folder by a relative path is accepted" "$tmp/linked/out"
+mkdir "$tmp/open" && build 0 inner && mv "$tmp/inner" "$tmp/open/inner"
+chmod 777 "$tmp/open"
+at "$tmp/open/inner" open/inner
+r=$?
+test $r -gt 0 && test $r -lt 124 &&
+    grep -Eq "inner.*others may write the folder '.*/open' \(mode 0777" \
+    "$tmp/open/inner/out"
+result $? "a folder below one of mode 777 is refused" "$tmp/open/inner/out"
+chmod 1777 "$tmp/open"
+at "$tmp/open/inner" open/inner
+result $? "below one of mode 1777 it is accepted" "$tmp/open/inner/out"
+if test "$(id -u)" = 0; then
+	build 0 foreign
+	chown 12345 "$tmp/foreign"
+	run foreign --check-plugins
+	r=$?
+	chown 0 "$tmp/foreign"
+	test $r -gt 0 && test $r -lt 124 && grep -Eq \
+	    "foreign.*the folder '.*foreign' belongs to user 12345" \
+	    "$tmp/foreign/out"
+	result $? "a folder of another user is refused" "$tmp/foreign/out"
+fi
 
 echo "# $((n - failed)) passed, $failed failed"
 test $failed = 0
