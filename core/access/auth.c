@@ -49,10 +49,10 @@ static const struct auth_refusal refusals[] = {
 	  "unauthorized: a gateway without a secret serves no public funnel",
 	  REVIEW },
 	{ "NOT_PAIRED", "DEVICE_IDENTITY_REQUIRED", "device_identity_required",
-	  "device identity required", REVIEW },
+	  "device identity required", NULL },
 	{ "INVALID_REQUEST", "CONTROL_UI_DEVICE_IDENTITY_REQUIRED",
 	  "control_ui_device_identity_required",
-	  "control ui requires device identity", REVIEW },
+	  "control ui requires device identity", NULL },
 	{ "INVALID_REQUEST", "DEVICE_AUTH_DEVICE_ID_MISMATCH",
 	  "device-id-mismatch", "device identity mismatch", REVIEW },
 	{ "INVALID_REQUEST", "DEVICE_AUTH_SIGNATURE_EXPIRED",
@@ -198,13 +198,13 @@ auth_deviceless(const struct auth_claim *c, const char *problem,
 	    str_is(c->client_id, "openclaw-control-ui")))
 		return (auth_refuse("control_ui_device_identity_required",
 		    ret_no));
-	if (c->role == ROLE_NODE)
-		return (auth_refuse("device_identity_required", ret_no));
 	if (problem != NULL)
 		return (auth_refuse(auth_has_secret(c) ||
 		    strncmp(problem, "trusted_proxy", 13) == 0 ||
 		    str_is(problem, "gateway_auth_required") ? problem :
 		    "device_identity_required", ret_no));
+	if (c->role == ROLE_NODE)
+		return (auth_refuse("device_identity_required", ret_no));
 	*ret_grant = (struct auth_grant){
 		.scopes = !is_vouched && auth_keeps_scopes(c) ? c->scopes : 0,
 		.method = method,

@@ -50,7 +50,7 @@ struct auth_refusal {
 	const char	*detail;	/* "AUTH_TOKEN_MISMATCH" */
 	const char	*reason;	/* "token_mismatch" */
 	const char	*message;	/* below 120 bytes */
-	const char	*next_step;	/* "update_auth_credentials" */
+	const char	*next_step;	/* "update_auth_credentials", or NULL */
 };
 
 struct auth_grant {

@@ -86,9 +86,12 @@ entry_refuse(struct entry *e, const char *reason)
 		e->can_retry_with_token = true;
 		e->no.next_step = "retry_with_device_token";
 	}
-	(void)buf_printf(&e->details, "{\"code\":\"%s\",\"%s\":\"%s\"",
-	    e->no.detail, is_device ? "reason" : "authReason", e->no.reason);
-	if (!is_device)
+	(void)buf_printf(&e->details, "{\"code\":\"%s\"", e->no.detail);
+	/* A client without a device has nothing else to try. */
+	if (e->no.next_step != NULL)
+		(void)buf_printf(&e->details, ",\"%s\":\"%s\"", is_device ?
+		    "reason" : "authReason", e->no.reason);
+	if (!is_device && e->no.next_step != NULL)
 		(void)buf_printf(&e->details, ",\"canRetryWithDeviceToken\":%s,"
 		    "\"recommendedNextStep\":\"%s\"",
 		    e->can_retry_with_token ? "true" : "false",

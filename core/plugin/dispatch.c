@@ -731,7 +731,7 @@ host_on_call(void *arg, struct peer *p, const struct proto_call *c)
 	}
 	if (c->params_kind != 0 && c->params_kind != '{') {
 		req_fail_text(req, "INVALID_REQUEST",
-		    "invalid %s params: at root: must be object", m->desc.name);
+		    "invalid %s params: must be object", m->desc.name);
 		goto out;
 	}
 	if (unlikely(c->large != NULL && c->params_kind != 0)) {

@@ -549,10 +549,6 @@ connect_decide(struct connect *c)
 	bool			 is_page;
 
 	p->dialect->read_connect(c->params, in);
-	if (in->is_worker) {
-		conn_close(p->conn, 1008, "invalid-handshake");
-		return;
-	}
 	if (!connect_version_ok(in)) {
 		connect_wrong_version(c, in);
 		return;
@@ -570,6 +566,11 @@ connect_decide(struct connect *c)
 	    p->host, p->is_direct_local);
 	if (problem != NULL) {
 		connect_bad_origin(c, problem);
+		return;
+	}
+	if (in->has_runtime_token) {
+		connect_refuse(c, 1008, "INVALID_REQUEST", NULL, "agent runtime "
+		    "identity token is not one of this gateway's");
 		return;
 	}
 	connect_claim(c);
@@ -605,10 +606,15 @@ connect_handle(struct peer *p, const char *id, size_t id_len,
 	c->entry.done = connect_decided;
 	c->id_len = id_len;
 	memcpy(c->id, id, id_len);
-	if (params_kind == 0)
-		c->params = json_object_new_object();
-	else if (json_parse(params, params_len, &c->params) < 0) {
+	/* Without params it is as null: no object. */
+	if (params_kind != 0 &&
+	    json_parse(params, params_len, &c->params) < 0) {
 		conn_close(p->conn, 1011, "out of memory");
+		connect_free(c);
+		return;
+	}
+	if (p->dialect->is_worker != NULL && p->dialect->is_worker(c->params)) {
+		conn_close(p->conn, 1008, "invalid-handshake");
 		connect_free(c);
 		return;
 	}

@@ -44,15 +44,25 @@ dialect_scopes(struct json_object *list)
 	return (bits);
 }
 
+/* One that is sent empty counts as one that is not sent. */
+const char *
+dialect_credential(const struct json_object *auth, const char *name)
+{
+	const char	*s = json_get_str(auth, name);
+
+	return (s != NULL && *s != '\0' ? s : NULL);
+}
+
 void
 dialect_read_common(struct json_object *params, struct json_object *auth,
     struct proto_connect *ret)
 {
 	if (auth != NULL) {
-		ret->token = json_get_str(auth, "token");
-		ret->password = json_get_str(auth, "password");
-		ret->device_token = json_get_str(auth, "deviceToken");
-		ret->bootstrap_token = json_get_str(auth, "bootstrapToken");
+		ret->token = dialect_credential(auth, "token");
+		ret->password = dialect_credential(auth, "password");
+		ret->device_token = dialect_credential(auth, "deviceToken");
+		ret->bootstrap_token = dialect_credential(auth,
+		    "bootstrapToken");
 	}
 	ret->device = json_object_object_get(params, "device");
 	ret->commands = json_object_object_get(params, "commands");
@@ -69,8 +79,8 @@ dialect_error_tail(struct buf *out, const struct proto_error *e)
 		(void)buf_puts(out, ",\"details\":");
 		(void)buf_puts(out, e->details);
 	}
-	(void)buf_puts(out, e->is_retryable ? ",\"retryable\":true" :
-	    ",\"retryable\":false");
+	if (e->is_retryable)
+		(void)buf_puts(out, ",\"retryable\":true");
 	if (e->has_retry_after)
 		(void)buf_printf(out, ",\"retryAfterMs\":%llu",
 		    (unsigned long long)e->retry_after_ms);

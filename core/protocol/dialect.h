@@ -35,7 +35,7 @@ struct proto_connect {
 	struct json_object *device;	/* the proof, or NULL */
 	struct json_object *commands, *permissions;	/* a node's, or NULL */
 	const char	*path_env;
-	bool		 is_worker;	/* the reference's closed worker protocol */
+	bool		 has_runtime_token;	/* an agent's own: nothing issues one */
 };
 
 struct dialect {
@@ -46,6 +46,8 @@ struct dialect {
 
 	/* NULL, or what is wrong with the frame ("must have ... 'id'"). */
 	const char *(*frame_problem)(const struct scan_frame *f);
+	/* The reference's closed worker protocol; NULL where there is none. */
+	bool	(*is_worker)(struct json_object *params);
 	void	(*read_connect)(struct json_object *params,
 		    struct proto_connect *ret);
 
@@ -69,6 +71,7 @@ extern const struct dialect dialect_openclaw;
 /* What is wrong with the id and the method of a frame; or NULL. */
 const char *dialect_call_problem(const struct scan_frame *f);
 /* The members that connect has in both; auth (NULL: none) has the secrets. */
+const char *dialect_credential(const struct json_object *auth, const char *name);
 void	 dialect_read_common(struct json_object *params,
 	    struct json_object *auth, struct proto_connect *ret);
 /* The end of a failed answer, from details to the last two brackets. */

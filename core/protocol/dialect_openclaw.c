@@ -33,6 +33,24 @@ openclaw_frame_problem(const struct scan_frame *f)
 	return (NULL);
 }
 
+/* Looks before the schema does: nothing else is said to a worker. */
+static bool
+openclaw_is_worker(struct json_object *params)
+{
+	struct json_object	*client = NULL;
+	const char		*id, *mode, *role;
+
+	if (!json_object_is_type(params, json_type_object))
+		return (false);
+	(void)json_object_object_get_ex(params, "client", &client);
+	role = json_get_str(params, "role");
+	id = json_get_str(client, "id");
+	mode = json_get_str(client, "mode");
+	return ((role != NULL && strcmp(role, "worker") == 0) ||
+	    (id != NULL && strcmp(id, "openclaw-worker") == 0) ||
+	    (mode != NULL && strcmp(mode, "worker") == 0));
+}
+
 static void
 openclaw_read_connect(struct json_object *params, struct proto_connect *ret)
 {
@@ -60,9 +78,8 @@ openclaw_read_connect(struct json_object *params, struct proto_connect *ret)
 	ret->time_zone = json_get_str(client, "timeZone");
 	ret->caps = json_object_object_get(params, "caps");
 	dialect_read_common(params, auth, ret);
-	ret->is_worker = (role != NULL && strcmp(role, "worker") == 0) ||
-	    strcmp(ret->client_id, "openclaw-worker") == 0 ||
-	    strcmp(ret->client_mode, "worker") == 0;
+	ret->has_runtime_token = dialect_credential(auth,
+	    "agentRuntimeIdentityToken") != NULL;
 }
 
 static void
@@ -140,6 +157,7 @@ const struct dialect dialect_openclaw = {
 	.connect_schema = "connect.openclaw",
 	.has_scope_prefix = true,
 	.frame_problem = openclaw_frame_problem,
+	.is_worker = openclaw_is_worker,
 	.read_connect = openclaw_read_connect,
 	.result = openclaw_result,
 	.failure = openclaw_failure,

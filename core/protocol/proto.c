@@ -439,7 +439,8 @@ proto_frame(struct peer *p, const struct scan_frame *f, char *large)
 		call.method = proto->name.data;
 		call.method_len = proto->name.len;
 	}
-	if (f->params.kind != 0) {
+	/* Languages that write every member write null for none. */
+	if (f->params.kind != 0 && f->params.kind != 'n') {
 		call.params = f->params.p;
 		call.params_len = f->params.len;
 		call.params_kind = f->params.kind;

@@ -122,6 +122,32 @@ with Gateway() as gw:
                                       dict(c.connect_params(), **params)))
                 equal(c.closed(), (1008, "invalid-handshake"))
 
+    @check("wire 4: a worker's connect is told nothing of its other faults")
+    def _():
+        with Openclaw(gw) as c:
+            c.open()
+            c.send_json(c.request("1", "connect", dict(
+                c.connect_params(), role="worker", foo=1)))
+            equal(c.closed(), (1008, "invalid-handshake"))
+
+    for params in (None, "none"):
+        @check(f"wire 4: connect without params ({params}): must be object")
+        def _():
+            with Openclaw(gw) as c:
+                c.open()
+                frame = {"type": "req", "id": "1", "method": "connect"}
+                if params is None:
+                    frame["params"] = None
+                c.send_json(frame)
+                equal(c.closed(),
+                      (1008, "invalid connect params: must be object"))
+
+    @check("auth 1: a token of an agent's runtime is none of ours")
+    def _():
+        refuses(gw, {"auth": {"token": gw.token,
+                              "agentRuntimeIdentityToken": "x"}},
+                "INVALID_REQUEST", "^agent runtime identity token", 1008)
+
     @check("wire 5: an unknown role: invalid role, 1008")
     def _():
         refuses(gw, {"role": "king"}, "INVALID_REQUEST", "^invalid role", 1008,
@@ -186,8 +212,14 @@ with Gateway() as gw:
 
     @check("auth 6: no credential, no device: NOT_PAIRED")
     def _():
-        refuses(gw, {"auth": None}, "NOT_PAIRED", "^device identity required",
-                1008, None, "DEVICE_IDENTITY_REQUIRED")
+        for auth in (None, {}, {"token": ""}, {"deviceToken": "x"}):
+            refuses(gw, {"auth": auth}, "NOT_PAIRED",
+                    "^device identity required", 1008, None,
+                    "DEVICE_IDENTITY_REQUIRED")
+        with Openclaw(gw) as c:
+            c.open()
+            e = c.call("connect", dict(c.connect_params(), auth={}))[2]
+            equal(e["details"], {"code": "DEVICE_IDENTITY_REQUIRED"})
 
     for scopes in ((), ("read",), ("read", "write")):
         @check(f"auth 6: a local command keeps the scopes it asks for {scopes}")
@@ -224,6 +256,14 @@ with Gateway() as gw:
         refuses(gw, {"role": "node", "scopes": [], "client": {
             "id": "node-host", "version": "1", "platform": "linux",
             "mode": "node"}}, "NOT_PAIRED", "^device identity required", 1008)
+
+    @check("auth 6: a node without a device, with a wrong token: the token's")
+    def _():
+        refuses(gw, {"role": "node", "scopes": [], "auth": {"token": "no"},
+                     "client": {"id": "node-host", "version": "1",
+                                "platform": "linux", "mode": "node"}},
+                "INVALID_REQUEST", "^unauthorized: gateway token mismatch",
+                1008, None, "AUTH_TOKEN_MISMATCH")
 
     @check("wire 6, AB-030: a foreign Origin is refused, with the right token")
     def _():

@@ -127,12 +127,29 @@ with Gateway() as gw, Openclaw(gw, deadline=300) as op:
             equal(ok, False)
             matches(e["message"], "unexpected property 'unknownMember'")
 
-    @check("wire 9: error answers have code, message and retryable")
+    @check("wire 9: an error has code and message; retryable where it helps")
     def _():
-        _, _, e = op.call("no.such", {})
-        equal(set(e) <= {"code", "message", "details", "retryable",
-                         "retryAfterMs"}, True)
-        equal(e.get("retryable", False), False)
+        equal(op.call("no.such", {})[2],
+              {"code": "INVALID_REQUEST", "message": "unknown method: no.such"})
+
+    @check("wire 11: params null are no params")
+    def _():
+        for method, answer in (
+                ("health", None), ("sessions.list", None),
+                ("chat.history", "invalid chat.history params: must have "
+                 "required property 'sessionKey'")):
+            op.send_json(dict(op.request("null-" + method, method),
+                              params=None))
+            f = op.answer("null-" + method)
+            equal(f.get("error", {}).get("message"), answer)
+
+    @check("wire 11: params that are no object are told so, without a path")
+    def _():
+        for params in ([], "text", 7, True):
+            op.send_json(dict(op.request("kind", "chat.history"),
+                              params=params))
+            equal(op.answer("kind")["error"]["message"],
+                  "invalid chat.history params: must be object")
 
     @check("AB-023: one id twice gives two answers with that id")
     def _():
