@@ -328,7 +328,7 @@ with Again() as gw:
                 times = len(re.findall("system.run\n", node.log))
                 op.send_json(op.request("slow", "node.invoke", {
                     "nodeId": who, "command": "system.run",
-                    "params": {"command": ["sleep", "1000"],
+                    "params": {"command": ["sleep", "30"],
                                "timeoutMs": 600000},
                     "timeoutMs": 600000, "idempotencyKey": "slow"}))
                 node.logged("system.run\n", times + 1)
