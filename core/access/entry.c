@@ -129,8 +129,8 @@ entry_limit(const struct entry *e, char source[LIMIT_SOURCE_SIZE],
 	return (a->failed);
 }
 
-static bool
-is_limited(struct entry *e, enum limit_class class)
+bool
+entry_is_limited(struct entry *e, enum limit_class class)
 {
 	char		 source[LIMIT_SOURCE_SIZE];
 	struct limit	*l;
@@ -145,8 +145,8 @@ is_limited(struct entry *e, enum limit_class class)
 	return (true);
 }
 
-static void
-count_failure(struct entry *e, enum limit_class class)
+void
+entry_count_failure(struct entry *e, enum limit_class class)
 {
 	char		 source[LIMIT_SOURCE_SIZE];
 	struct limit	*l;
@@ -161,8 +161,8 @@ count_failure(struct entry *e, enum limit_class class)
 	e->delay_us = MIN_OF(e->delay_us, DELAY_MAX_US);
 }
 
-static void
-count_success(struct entry *e, enum limit_class class)
+void
+entry_count_success(struct entry *e, enum limit_class class)
 {
 	char		 source[LIMIT_SOURCE_SIZE];
 	struct limit	*l;
@@ -173,7 +173,7 @@ count_success(struct entry *e, enum limit_class class)
 }
 
 /* The shared secret: NULL or the reason. Its failure is not counted here. */
-static const char *
+const char *
 entry_secret(struct entry *e)
 {
 	const struct auth_claim	*c = &e->claim.auth;
@@ -182,11 +182,11 @@ entry_secret(struct entry *e)
 
 	if (auth->mode == AUTH_NONE)
 		return (NULL);
-	if (auth_has_secret(c) && is_limited(e, LIMIT_SECRET))
+	if (auth_has_secret(c) && entry_is_limited(e, LIMIT_SECRET))
 		return ("rate_limited");
 	problem = auth_secret_problem(auth, c);
 	if (problem == NULL) {
-		count_success(e, LIMIT_SECRET);
+		entry_count_success(e, LIMIT_SECRET);
 		e->is_shared = true;
 	}
 	return (problem);
@@ -226,21 +226,21 @@ entry_device_token(struct entry *e, const char *problem)
 
 	if (text == NULL || *text == '\0')
 		return (is_explicit ? "device_token_mismatch" : problem);
-	if (is_limited(e, LIMIT_DEVICE))
+	if (entry_is_limited(e, LIMIT_DEVICE))
 		return ("rate_limited");
 	r = check_device_token(e, text);
 	if (r == 0) {
-		count_success(e, LIMIT_DEVICE);
+		entry_count_success(e, LIMIT_DEVICE);
 		e->is_device_token = true;
 		e->grant.method = "device-token";
 		/* Another secret came along: a guess, whoever makes it. */
 		if (auth_is_mismatch(problem) && is_explicit &&
 		    !str_is(c->token, text))
-			count_failure(e, LIMIT_SECRET);
+			entry_count_failure(e, LIMIT_SECRET);
 		return (NULL);
 	}
 	if (is_explicit)
-		count_failure(e, LIMIT_DEVICE);
+		entry_count_failure(e, LIMIT_DEVICE);
 	if (r == -EPERM)
 		return ("scope_mismatch");
 	return (is_explicit ? "device_token_mismatch" : problem);
@@ -253,14 +253,14 @@ entry_setup(struct entry *e)
 	struct pairing	*p = e->access->pairing;
 	struct setup	*s;
 
-	if (p == NULL || is_limited(e, LIMIT_BOOTSTRAP))
+	if (p == NULL || entry_is_limited(e, LIMIT_BOOTSTRAP))
 		return (false);
 	s = pairing_setup_find(p, e->claim.bootstrap_token, e->device_id);
 	if (s == NULL || (s->is_exact && e->claim.auth.scopes != s->scopes)) {
-		count_failure(e, LIMIT_BOOTSTRAP);
+		entry_count_failure(e, LIMIT_BOOTSTRAP);
 		return (false);
 	}
-	count_success(e, LIMIT_BOOTSTRAP);
+	entry_count_success(e, LIMIT_BOOTSTRAP);
 	if (pairing_setup_bind(p, s, e->device_id) < 0)
 		return (false);
 	(void)snprintf(e->setup_id, sizeof e->setup_id, "%s", s->id);
@@ -283,16 +283,13 @@ device_reason(enum device_verdict v)
 	return (reasons[v]);
 }
 
-/* Scopes that a proxy's header leaves: none sent, no cap. */
-static uint32_t
-capped(const struct entry *e, uint32_t scopes)
+uint32_t
+entry_read_scopes(const char *s)
 {
-	const char	*s = e->claim.scopes_cap, *end;
-	uint32_t	 cap = 0;
+	const char	*end;
+	uint32_t	 scopes = 0;
 	size_t		 len;
 
-	if (s == NULL || strcmp(e->grant.method, "trusted-proxy") != 0)
-		return (scopes);
 	for (;; s = end + 1) {
 		end = s + strcspn(s, ",");
 		len = (size_t)(end - s);
@@ -302,11 +299,20 @@ capped(const struct entry *e, uint32_t scopes)
 		}
 		while (len > 0 && (s[len - 1] == ' ' || s[len - 1] == '\t'))
 			len--;
-		cap |= scope_parse(s, len);
+		scopes |= scope_parse(s, len);
 		if (*end == '\0')
-			break;
+			return (scopes);
 	}
-	return (scopes & scope_closure(cap));
+}
+
+/* Scopes that a proxy's header leaves: none sent, no cap. */
+static uint32_t
+capped(const struct entry *e, uint32_t scopes)
+{
+	if (e->claim.scopes_cap == NULL ||
+	    strcmp(e->grant.method, "trusted-proxy") != 0)
+		return (scopes);
+	return (scopes & scope_closure(entry_read_scopes(e->claim.scopes_cap)));
 }
 
 static uint32_t
@@ -348,7 +354,7 @@ entry_credentials(struct entry *e, const char *problem)
 
 	if (!c->has_device) {
 		if (problem != NULL && auth_is_mismatch(problem))
-			count_failure(e, LIMIT_SECRET);
+			entry_count_failure(e, LIMIT_SECRET);
 		if (auth_deviceless(c, problem, e->grant.method, &e->grant,
 		    &e->no) < 0) {
 			entry_refuse(e, e->no.reason);
@@ -361,7 +367,7 @@ entry_credentials(struct entry *e, const char *problem)
 	    e->key);
 	if (v != DEVICE_OK) {
 		if (problem != NULL && auth_is_mismatch(problem))
-			count_failure(e, LIMIT_SECRET);
+			entry_count_failure(e, LIMIT_SECRET);
 		entry_refuse(e, device_reason(v));
 		return;
 	}
@@ -376,7 +382,7 @@ entry_credentials(struct entry *e, const char *problem)
 		problem = entry_device_token(e, problem);
 	if (problem != NULL) {
 		if (auth_is_mismatch(shared))
-			count_failure(e, LIMIT_SECRET);
+			entry_count_failure(e, LIMIT_SECRET);
 		if (is_setup_bad && !auth_has_secret(c) &&
 		    c->device_token == NULL)
 			problem = e->is_retryable ? "rate_limited" :
@@ -444,14 +450,20 @@ is_tailnet(const struct entry *e)
 }
 
 void
+entry_init(struct entry *e)
+{
+	list_init(&e->link);
+	buf_init(&e->details);
+	buf_init(&e->message);
+}
+
+void
 entry_start(struct entry *e)
 {
 	char	 login[WHOIS_LOGIN_MAX];
 	int	 r;
 
-	list_init(&e->link);
-	buf_init(&e->details);
-	buf_init(&e->message);
+	entry_init(e);
 	if (!is_tailnet(e)) {
 		entry_shared(e);
 		return;

@@ -86,6 +86,13 @@ struct entry {
 
 /* e: access, claim, done, arg are set, the rest is zero. done may come at once. */
 void	 entry_start(struct entry *e);
+/*
+ * The same for one HTTP request with the gateway's own authentication (http.md
+ * section 1 of the protocol description): claim.auth.token is the bearer, or NULL;
+ * origin_problem is why the page it comes from may not, or NULL. Then is_in and
+ * grant.scopes, or no.reason ("rate_limited" has retry_after_ms).
+ */
+void	 entry_start_http(struct entry *e, const char *origin_problem);
 /* done will not be called; and frees what e holds. In any state. */
 void	 entry_fini(struct entry *e);
 

@@ -16,6 +16,16 @@ void	 entry_refuse(struct entry *e, const char *reason);
 /* The proof is good and a credential too: is it paired? */
 void	 entry_pair(struct entry *e);
 
+/* For every way in (entry.c). */
+void	 entry_init(struct entry *e);
+bool	 entry_is_limited(struct entry *e, enum limit_class class);
+void	 entry_count_failure(struct entry *e, enum limit_class class);
+void	 entry_count_success(struct entry *e, enum limit_class class);
+/* The shared secret: NULL or the reason. Its failure is not counted here. */
+const char *entry_secret(struct entry *e);
+/* The names of a list with commas; unknown ones are no scope. */
+uint32_t entry_read_scopes(const char *s);
+
 bool	 entry_is_control_ui(const struct auth_claim *c);
 bool	 entry_is_page(const struct auth_claim *c);	/* any browser client */
 

@@ -6,7 +6,7 @@ core_libaccess_la_SOURCES = \
 	core/access/authorize.c core/access/authorize.h \
 	core/access/budget.c core/access/budget.h \
 	core/access/device.c core/access/device.h core/access/identity.c \
-	core/access/entry.c core/access/entry.h core/access/entry_pair.c \
+	core/access/entry.c core/access/entry.h core/access/entry_http.c core/access/entry_pair.c \
 	core/access/entry_priv.h \
 	core/access/limit.c core/access/limit.h \
 	core/access/origin.c core/access/origin.h \

@@ -167,6 +167,9 @@ int	 pairing_revoke(struct pairing *p, struct device *d, uint32_t role,
 struct token *device_token(const struct device *d, uint32_t role);
 /* In constant time, over digests. */
 bool	 token_is(const struct token *t, const char *text);
+/* The device whose token of this role this is, or NULL. Revoked ones are none. */
+struct device *pairing_by_token(struct pairing *p, uint32_t role,
+	    const char *text);
 /* Seen now; written down later, together with others. */
 void	 pairing_seen(struct pairing *p, struct device *d, struct token *t);
 

@@ -329,6 +329,29 @@ token_is(const struct token *t, const char *text)
 	return (gnutls_memcmp(digest, t->digest, sizeof digest) == 0);
 }
 
+struct device *
+pairing_by_token(struct pairing *p, uint32_t role, const char *text)
+{
+	unsigned char	 digest[32];
+	struct list	*l, *tmp;
+	struct device	*d, *found = NULL;
+	struct token	*t;
+	size_t		 len = strlen(text);
+
+	/* Hashed once: what is compared says nothing about the token. */
+	if (len != TOKEN_SIZE - 1 ||
+	    gnutls_hash_fast(GNUTLS_DIG_SHA256, text, len, digest) < 0)
+		return (NULL);
+	list_each(l, tmp, &p->order) {
+		d = container_of(l, struct device, link);
+		t = (d->roles & role) == 0 ? NULL : device_token(d, role);
+		if (t != NULL && t->revoked_ms == 0 &&
+		    gnutls_memcmp(digest, t->digest, sizeof digest) == 0)
+			found = d;
+	}
+	return (found);
+}
+
 static int
 token_make(struct device *d, uint32_t role, uint32_t scopes,
     const char *issuer, bool is_rotation)
