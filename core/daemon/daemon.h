@@ -11,8 +11,7 @@ struct conf;
 struct conf_issues;
 struct conn;
 struct daemon_tls;
-struct http_head;
-struct net_reply;
+struct hreq;
 
 #define DAEMON_DRAIN_US		SEC_US(5) /* from SIGTERM to the end */
 #define DAEMON_LOG_MAX		MIB(16)	/* bytes of the log file */
@@ -88,8 +87,7 @@ const char *daemon_tls_finger(const struct daemon *d);	/* NULL: no TLS */
 void	 daemon_close_tls(struct daemon *d);
 void	 daemon_free_tls(struct daemon *d);	/* after the loop's workers */
 
-/* http.c: probes. */
-void	 daemon_on_http(void *arg, struct conn *c, const struct http_head *head,
-	    struct net_reply *reply);
+/* http.c: probes; the rest is the plugins'. */
+void	 daemon_on_http(void *arg, struct hreq *q);
 
 #endif

@@ -8,8 +8,9 @@
 #include "core/base/buf.h"
 #include "core/daemon/daemon.h"
 #include "core/json/json.h"
-#include "core/net/http_head.h"
-#include "core/net/net.h"
+#include "core/net/http.h"
+#include "core/plugin/host.h"
+#include "core/protocol/http.h"
 #include "core/protocol/proto.h"
 #include "core/state/state.h"
 #include "core/store/store.h"
@@ -17,7 +18,7 @@
 #define JSON_TYPE	"application/json; charset=utf-8"
 #define NO_STORE	"Cache-Control: no-store\r\n"
 
-/* The answer of one probe lives until the next one. */
+/* The answer of a probe. */
 static struct buf	body;
 
 static void
@@ -97,30 +98,45 @@ static const struct {
 	{ "/startupz", http_startup },
 };
 
-void
-daemon_on_http(void *arg, struct conn *c, const struct http_head *head,
-    struct net_reply *reply)
+static void
+http_answer(struct hreq *q, unsigned status, const char *extra,
+    const char *text)
 {
-	static const char	 not_found[] = "Not Found";
-	static const char	 bad_method[] = "Method Not Allowed";
-	struct daemon		*d = arg;
-	size_t			 i;
+	(void)hreq_reply(q, &(struct net_reply){ .status = status,
+	    .extra = extra, .body = text, .body_len = strlen(text) });
+}
 
-	buf_reset(&body);
+void
+daemon_on_http(void *arg, struct hreq *q)
+{
+	const struct http_head	*head = hreq_head(q);
+	struct daemon		*d = arg;
+	struct net_reply	 reply;
+	struct proxy_origin	 from;
+	size_t			 i;
+	bool			 is_live;
+
 	for (i = 0; i < ARRAY_LEN(probes); i++) {
-		if (strcmp(head->path, probes[i].path) != 0)
-			continue;
+		if (strcmp(head->path, probes[i].path) == 0)
+			break;
+	}
+	/* Who only asks whether we live is told so, whoever it is. */
+	is_live = i < ARRAY_LEN(probes) && probes[i].fn == http_live;
+	proto_attribute(d->proto, hreq_conn(q), head, &from);
+	if (from.kind == PROXY_UNKNOWN && !is_live) {
+		host_http_unattributed(d->host);
+		(void)hreq_reply(q, &proto_unattributed);
+	} else if (i < ARRAY_LEN(probes)) {
 		if (strcmp(head->method, "GET") != 0 &&
 		    strcmp(head->method, "HEAD") != 0) {
-			*reply = (struct net_reply){ .status = 405,
-			    .extra = "Allow: GET, HEAD\r\n",
-			    .body = bad_method,
-			    .body_len = sizeof bad_method - 1 };
+			http_answer(q, 405, "Allow: GET, HEAD\r\n",
+			    "Method Not Allowed");
 			return;
 		}
-		probes[i].fn(d, proto_is_local(d->proto, c, head), reply);
-		return;
-	}
-	*reply = (struct net_reply){ .status = 404, .body = not_found,
-	    .body_len = sizeof not_found - 1 };
+		buf_reset(&body);
+		probes[i].fn(d, from.kind == PROXY_DIRECT_LOCAL, &reply);
+		(void)hreq_reply(q, &reply);
+	} else if (!host_on_http(d->host, q, &from, d->is_ready &&
+	    !d->is_stopping))
+		http_answer(q, 404, NULL, "Not Found");
 }

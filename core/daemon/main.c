@@ -118,6 +118,7 @@ daemon_stop(struct daemon *d, const char *reason)
 	log_notice("daemon", "stopping (%s)", reason);
 	proto_settings(d->proto)->is_draining = true;
 	net_stop_listening(d->net);
+	net_drain_http(d->net);
 	o = json_object_new_object();
 	if (o != NULL) {
 		(void)json_add_str(o, "reason", d->is_restarting ?

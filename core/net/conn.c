@@ -17,34 +17,9 @@
 #define CONN_FLAT	KIB(4)	/* pieces up to here are put together */
 #define CONN_SENDS	4	/* writes a turn, for fairness */
 
-static const char security_headers[] =
-    "X-Content-Type-Options: nosniff\r\n"
-    "Referrer-Policy: no-referrer\r\n"
-    "Permissions-Policy: camera=(), microphone=(self), geolocation=()\r\n";
-
-static const struct {
-	unsigned	 status;
-	const char	*text;
-} status_texts[] = {
-	{ 200, "OK" },
-	{ 400, "Bad Request" },
-	{ 401, "Unauthorized" },
-	{ 403, "Forbidden" },
-	{ 404, "Not Found" },
-	{ 405, "Method Not Allowed" },
-	{ 414, "URI Too Long" },
-	{ 417, "Expectation Failed" },
-	{ 426, "Upgrade Required" },
-	{ 429, "Too Many Requests" },
-	{ 431, "Request Header Fields Too Large" },
-	{ 501, "Not Implemented" },
-	{ 503, "Service Unavailable" },
-	{ 505, "HTTP Version Not Supported" },
-};
-
 static void	conn_feed(struct conn *c, char *bytes, size_t len);
 
-static void
+void
 conn_move(struct conn *c, struct list *to, uint64_t after_us)
 {
 	list_remove(&c->link);
@@ -64,14 +39,18 @@ conn_set_reading(struct conn *c, bool is_on)
 	c->is_reading = is_on;
 }
 
-static void
+void
 conn_update_reading(struct conn *c)
 {
+	if (c->state == CONN_HTTP) {
+		conn_set_reading(c, http_wants_read(c));
+		return;
+	}
 	conn_set_reading(c, c->state != CONN_DEAD && (c->state == CONN_LINGER ||
 	    (c->n_paused == 0 && !c->is_full)));
 }
 
-static void
+void
 conn_dirty(struct conn *c)
 {
 	if (!list_is_empty(&c->dirty))
@@ -81,7 +60,7 @@ conn_dirty(struct conn *c)
 }
 
 /* Output is queued that ends this connection; the peer has the grace to read it. */
-static void
+void
 conn_linger(struct conn *c)
 {
 	c->state = CONN_LINGER;
@@ -113,6 +92,8 @@ conn_kill(struct conn *c)
 	buf_fini(&c->held);
 	if (c->is_opened)
 		n->handler.on_close(n->handler.arg, c);
+	if (c->http != NULL)
+		http_gone(c->http);
 	net_want_flush(n);
 }
 
@@ -122,6 +103,7 @@ conn_free(struct conn *c)
 	list_remove(&c->link);
 	c->net->held -= c->ws_held;
 	ws_fini(&c->ws);
+	http_free(c->http);
 	free(c);
 }
 
@@ -160,49 +142,6 @@ conn_on_ping_due(struct conn *c)
 		conn_dirty(c);
 }
 
-void
-conn_http_reply(struct conn *c, const struct net_reply *reply, bool is_head)
-{
-	struct buf	 b = BUF_INIT;
-	const char	*text = "Error";
-	size_t		 i;
-
-	for (i = 0; i < ARRAY_LEN(status_texts); i++) {
-		if (status_texts[i].status == reply->status)
-			text = status_texts[i].text;
-	}
-	(void)buf_printf(&b, "HTTP/1.1 %u %s\r\n%s"
-	    "Content-Type: %s\r\nContent-Length: %zu\r\n"
-	    "Connection: close\r\n%s\r\n", reply->status, text,
-	    security_headers, reply->type != NULL ? reply->type :
-	    "text/plain; charset=utf-8", reply->body_len,
-	    reply->extra != NULL ? reply->extra : "");
-	if (!is_head)
-		(void)buf_add(&b, reply->body, reply->body_len);
-	if (b.is_failed || out_add(&c->out, b.data, b.len, NULL, 0) < 0) {
-		buf_fini(&b);
-		conn_kill(c);
-		return;
-	}
-	buf_fini(&b);
-	conn_linger(c);
-}
-
-static void
-conn_http_error(struct conn *c, unsigned status, const char *extra)
-{
-	struct net_reply	 reply = { .status = status, .extra = extra };
-	size_t			 i;
-
-	c->net->stats.protocol_errors++;
-	for (i = 0; i < ARRAY_LEN(status_texts); i++) {
-		if (status_texts[i].status == status)
-			reply.body = status_texts[i].text;
-	}
-	reply.body_len = reply.body != NULL ? strlen(reply.body) : 0;
-	conn_http_reply(c, &reply, false);
-}
-
 static void
 conn_upgrade(struct conn *c, const struct http_head *h, const struct http_ws *ws)
 {
@@ -216,17 +155,17 @@ conn_upgrade(struct conn *c, const struct http_head *h, const struct http_ws *ws
 	char			 accept[WS_ACCEPT_SIZE];
 	struct buf		 b = BUF_INIT;
 
-	if (c->source->n > n->lim.unauth_per_source) {
+	if (c->source != NULL && c->source->n > n->lim.unauth_per_source) {
 		static const char text[] = "Too many unauthenticated sockets";
 
 		n->stats.refused_source++;
 		reply = (struct net_reply){ .status = 503, .body = text,
 		    .body_len = sizeof text - 1 };
-		conn_http_reply(c, &reply, false);
+		conn_http_reply(c, &reply);
 		return;
 	}
 	if (n->handler.on_upgrade(n->handler.arg, c, &up, &reply) != 0) {
-		conn_http_reply(c, &reply, false);
+		conn_http_reply(c, &reply);
 		return;
 	}
 	ws_accept_key(ws->key, WS_KEY_LEN, accept);
@@ -243,6 +182,8 @@ conn_upgrade(struct conn *c, const struct http_head *h, const struct http_ws *ws
 		return;
 	}
 	buf_fini(&b);
+	if (c->n_requests > 0)	/* it carried other requests before */
+		conn_move(c, &n->fresh, n->lim.handshake_us);
 	c->state = CONN_OPEN;
 	c->is_opened = true;
 	conn_dirty(c);
@@ -250,10 +191,9 @@ conn_upgrade(struct conn *c, const struct http_head *h, const struct http_ws *ws
 }
 
 /* Reads an HTTP head from what is held; bytes behind it stay held. */
-static void
+void
 conn_head(struct conn *c)
 {
-	struct net_reply	 reply = { .status = 404 };
 	struct http_head	 h;
 	struct http_ws		 ws;
 	uint16_t		 status;
@@ -267,19 +207,19 @@ conn_head(struct conn *c)
 		conn_http_error(c, h.status, NULL);
 		return;
 	}
+	r = http_head_ws(&h, c->net->handler.protocols, &ws, &status);
+	if (r == 0) {
+		http_start(c, &h, (size_t)used);
+		return;
+	}
 	/* The head's strings point into this buffer until the end of the call. */
 	rest = c->held;
 	buf_init(&c->held);
-	r = http_head_ws(&h, c->net->handler.protocols, &ws, &status);
 	if (r < 0)
 		conn_http_error(c, status, status == 426 ?
 		    "Sec-WebSocket-Version: 13\r\n" : NULL);
-	else if (r > 0)
+	else
 		conn_upgrade(c, &h, &ws);
-	else {
-		c->net->handler.on_http(c->net->handler.arg, c, &h, &reply);
-		conn_http_reply(c, &reply, strcmp(h.method, "HEAD") == 0);
-	}
 	if (c->state == CONN_OPEN && rest.len > (size_t)used)
 		conn_feed(c, rest.data + used, rest.len - (size_t)used);
 	buf_fini(&rest);
@@ -402,6 +342,9 @@ conn_received(struct conn *c, char *p, size_t len)
 		else
 			conn_head(c);
 		break;
+	case CONN_HTTP:
+		http_received(c, p, len);
+		break;
 	case CONN_OPEN:
 		conn_feed(c, p, len);
 		break;
@@ -521,8 +464,11 @@ void
 conn_flush(struct conn *c)
 {
 	struct buf	 held;
+	size_t		 before;
 	bool		 is_waiting;
 
+	if (c->state == CONN_HTTP)
+		http_before_flush(c);
 	if (c->held.len > 0 && c->state == CONN_OPEN && c->n_paused == 0 &&
 	    !c->is_full) {
 		held = c->held;
@@ -532,6 +478,7 @@ conn_flush(struct conn *c)
 	}
 	if (c->state == CONN_DEAD)
 		return;
+	before = c->out.len;
 	if ((c->is_tls ? conn_tls_write(c) : conn_write(c)) < 0) {
 		conn_kill(c);
 		return;
@@ -544,7 +491,9 @@ conn_flush(struct conn *c)
 		if (c->held.len > 0)
 			conn_dirty(c);
 	}
-	if (!is_waiting)
+	if (c->state == CONN_HTTP)
+		http_after_flush(c, c->out.len < before, is_waiting);
+	else if (!is_waiting)
 		conn_drained(c);
 }
 
@@ -575,6 +524,7 @@ conn_open(struct net *n, int fd, const char *remote, bool is_loopback,
 	    conn_on_write, c);
 	conn_update_reading(c);
 	n->stats.n_open++;
+	c->since_us = clock_now_us();
 	/* The deadline counts from accept and is never renewed (AB-002). */
 	conn_move(c, &n->fresh, n->lim.handshake_us);
 	return (0);
@@ -720,7 +670,8 @@ conn_close(struct conn *c, uint16_t code, const char *reason)
 	unsigned char	 frame[4 + WS_REASON_MAX];
 	size_t		 n;
 
-	if (c->state == CONN_TLS || c->state == CONN_HEAD) {
+	if (c->state == CONN_TLS || c->state == CONN_HEAD ||
+	    c->state == CONN_HTTP) {
 		conn_kill(c);
 		return;
 	}

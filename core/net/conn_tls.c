@@ -41,7 +41,7 @@ conn_tls_refuse_plain(struct conn *c)
 		.body_len = sizeof text - 1 };
 
 	c->is_tls = false;
-	conn_http_reply(c, &reply, false);
+	conn_http_reply(c, &reply);
 }
 
 /*

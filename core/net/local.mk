@@ -18,7 +18,9 @@ tests_unit_test_http_head_LDADD = core/libhttphead.la core/libbase.la \
 	$(CUNIT_LIBS)
 endif
 noinst_LTLIBRARIES += core/libnet.la
-core_libnet_la_SOURCES = core/net/conn.c core/net/conn_tls.c core/net/net.c \
+core_libnet_la_SOURCES = core/net/conn.c core/net/conn_tls.c core/net/http.h \
+	core/net/http_answer.c core/net/http_body.c core/net/http_body.h \
+	core/net/http_conn.c core/net/net.c \
 	core/net/net.h core/net/net_priv.h core/net/out.c core/net/out.h \
 	core/net/tls.c core/net/tls.h core/net/tls_cert.c
 core_libnet_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS)

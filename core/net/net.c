@@ -96,6 +96,7 @@ net_on_tick(void *arg)
 
 	net_expire(&n->fresh, now, conn_on_timeout);
 	net_expire(&n->open, now, conn_on_ping_due);
+	http_expire(n, now);
 	net_expire(&n->linger, now, conn_kill);
 	if (n->stats.n_open > 0)
 		(void)loop_timer_set(n->timer, NET_TICK_US);
@@ -322,6 +323,7 @@ net_new(struct loop *l, const struct net_limits *lim,
 	n->handler = *handler;
 	list_init(&n->fresh);
 	list_init(&n->open);
+	list_init(&n->http);
 	list_init(&n->linger);
 	list_init(&n->dead);
 	list_init(&n->dirty);
@@ -348,6 +350,7 @@ net_free(struct net *n)
 	n->is_ending = true;
 	while ((c = list_first(&n->fresh, struct conn, link)) != NULL ||
 	    (c = list_first(&n->open, struct conn, link)) != NULL ||
+	    (c = list_first(&n->http, struct conn, link)) != NULL ||
 	    (c = list_first(&n->linger, struct conn, link)) != NULL)
 		conn_kill(c);
 	net_flush(n);

@@ -10,6 +10,7 @@
 #include "core/base/buf.h"
 
 struct conn;
+struct hreq;
 struct http_head;
 struct loop;
 struct net;
@@ -59,9 +60,8 @@ struct net_handler {
 		    size_t len);
 	/* The socket is gone; the last call for it. */
 	void	(*on_close)(void *arg, struct conn *conn);
-	/* A plain HTTP request; fill reply. */
-	void	(*on_http)(void *arg, struct conn *conn,
-		    const struct http_head *head, struct net_reply *reply);
+	/* A plain HTTP request: answer it, or own it (http.h). */
+	void	(*on_http)(void *arg, struct hreq *q);
 	void	*arg;
 	const char *const *protocols;	/* subprotocols preferred; NULL ends */
 };
@@ -94,6 +94,8 @@ int	 net_listen_serve_fd(struct net *n, int fd, uint16_t *ret_port); /* too */
 void	 net_stop_listening(struct net *n);
 /* Leaves newcomers in the backlogs of the kernel: listeners are not closed. */
 void	 net_hold_listening(struct net *n);
+/* Ends idle HTTP connections, and others with the answer that is due. */
+void	 net_drain_http(struct net *n);
 /*
  * Gives the descriptors of the listeners, max at most; bit i of ret_serve: it is
  * one of net_listen_serve(). Then the net listens no more.

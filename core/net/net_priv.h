@@ -18,13 +18,15 @@
 #define NET_LISTEN_MAX	8
 
 /*
- * TLS: the handshake, or what was expected to be one. HEAD: reading an HTTP head. OPEN: WebSocket. LINGER: our close frame or HTTP
- * answer is queued; what comes is thrown away until the peer is done. DEAD: closed,
- * waits for the reaper.
+ * TLS: the handshake, or what was expected to be one. HEAD: reading an HTTP head.
+ * HTTP: a request that is answered (http_conn.c). OPEN: WebSocket. LINGER: our
+ * close frame or HTTP answer is queued; what comes is thrown away until the peer is
+ * done. DEAD: closed, waits for the reaper.
  */
 enum conn_state {
 	CONN_TLS,
 	CONN_HEAD,
+	CONN_HTTP,
 	CONN_OPEN,
 	CONN_LINGER,
 	CONN_DEAD,
@@ -53,6 +55,9 @@ struct conn {
 	uint16_t		 n_paused;
 	uint64_t		 deadline;	/* of the list it is in */
 	uint64_t		 message_us;	/* when a message began, or 0 */
+	uint64_t		 since_us;	/* accepted */
+	uint32_t		 n_requests;	/* plain HTTP, so far */
+	struct hreq		*http;		/* in CONN_HTTP and after it */
 	struct event		 ev_read;
 	struct event		 ev_write;
 	struct ws		 ws;
@@ -89,6 +94,8 @@ struct net {
 	/* Each ordered by deadline, since all deadlines of one are as far. */
 	struct list		 fresh;		/* unauthenticated */
 	struct list		 open;		/* by next ping */
+	struct list		 http;		/* with an HTTP request, or after one;
+						   in no order */
 	struct list		 linger;
 	struct list		 dead;		/* freed at the end of the turn */
 	struct list		 dirty;		/* output to flush */
@@ -110,6 +117,8 @@ struct net {
 	char			*tls_in;	/* as the socket gave it */
 	char			*tls_out;	/* one record of plain text */
 	size_t			 held;		/* bytes that all ws hold */
+	size_t			 bodies;	/* bytes of HTTP bodies */
+	bool			 is_draining;	/* see net_drain_http() */
 };
 
 int	 conn_open(struct net *n, int fd, const char *remote, bool is_loopback,
@@ -121,12 +130,31 @@ void	 conn_free(struct conn *c);
 void	 net_release_source(struct net *n, struct conn *c);
 void	 net_want_flush(struct net *n);
 
-/* conn.c, for conn_tls.c */
+/* conn.c, for its neighbours */
 void	 conn_set_writing(struct conn *c, bool is_on);
 void	 conn_set_reading(struct conn *c, bool is_on);
 void	 conn_received(struct conn *c, char *p, size_t len);
-void	 conn_http_reply(struct conn *c, const struct net_reply *reply,
-	    bool is_head);
+void	 conn_move(struct conn *c, struct list *to, uint64_t after_us);
+void	 conn_update_reading(struct conn *c);
+void	 conn_dirty(struct conn *c);
+void	 conn_linger(struct conn *c);
+void	 conn_head(struct conn *c);
+
+/* http_answer.c */
+void	 http_answer_head(struct buf *b, const struct net_reply *reply,
+	    const char *framing);
+void	 conn_http_reply(struct conn *c, const struct net_reply *reply);
+void	 conn_http_error(struct conn *c, unsigned status, const char *extra);
+
+/* http_conn.c */
+void	 http_start(struct conn *c, const struct http_head *h, size_t used);
+void	 http_received(struct conn *c, const char *p, size_t len);
+bool	 http_wants_read(const struct conn *c);
+void	 http_before_flush(struct conn *c);
+void	 http_after_flush(struct conn *c, bool is_sent, bool is_waiting);
+void	 http_gone(struct hreq *q);
+void	 http_free(struct hreq *q);
+void	 http_expire(struct net *n, uint64_t now);
 
 /* conn_tls.c */
 void	 conn_tls_on_ready(struct conn *c);	/* readable or writable */

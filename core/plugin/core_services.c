@@ -476,5 +476,7 @@ host_export_core(struct host *h)
 		r = access_service_export(h);
 	if (r == 0)
 		r = lifecycle_service_export(h);
+	if (r == 0)
+		r = routes_service_export(h);
 	return (r);
 }

@@ -75,6 +75,7 @@ host_free(struct host *h)
 	frame_unguard(h);
 	crash_close(h);
 	access_service_fini();
+	routes_fini();
 	(void)loop_watch_free(h->inotify_watch);
 	(void)loop_timer_free(h->inotify_timer);
 	(void)loop_timer_free(h->drain_timer);

@@ -14,10 +14,12 @@
 struct conf;
 struct conf_live;
 struct host;
+struct hreq;
 struct loop;
 struct peer;
 struct proto;
 struct proto_call;
+struct proxy_origin;
 struct state;
 struct store;
 
@@ -113,6 +115,14 @@ void		 host_on_open(struct host *h, struct peer *p);
 void		 host_on_close(void *arg, struct peer *p);
 void		 host_on_refused(struct host *h, struct peer *p,
 		    const char *reason);
+
+/*
+ * A plain HTTP request that is no probe: true when it is answered by a plugin's
+ * route, or in its place. is_up: the gateway is ready and not ending.
+ */
+bool		 host_on_http(struct host *h, struct hreq *q,
+		    const struct proxy_origin *from, bool is_up);
+void		 host_http_unattributed(struct host *h);
 
 /* A service of the core, "core.x/1". */
 int		 host_export(struct host *h, const char *name,

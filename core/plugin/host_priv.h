@@ -209,6 +209,12 @@ void	 access_service_refused(struct peer *p, const char *reason);
 /* lifecycle_service.c */
 int	 lifecycle_service_export(struct host *h);
 
+/* routes_service.c, routes.c */
+int	 routes_service_export(struct host *h);
+/* path NULL: all of the plugin's. -ENOENT. */
+int	 routes_remove(struct chela_ctx *ctx, const char *path);
+void	 routes_fini(void);		/* no plugin runs any more */
+
 /* core_services.c */
 int	 host_export_core(struct host *h);
 

@@ -215,6 +215,7 @@ plugin_leave_tables(struct chela_ctx *ctx)
 		    &ctx->methods[i])
 			(void)map_delz(h->methods, ctx->methods[i].desc.name);
 	}
+	(void)routes_remove(ctx, NULL);
 	bus_remove_owner(state_bus(h->env.state), ctx);
 }
 
@@ -225,6 +226,7 @@ plugin_drop(struct chela_ctx *ctx)
 	struct list	*l, *tmp;
 
 	ctx->generation++;
+	(void)routes_remove(ctx, NULL);
 	ctx_drop_timers(ctx);
 	ctx_drop_close_cbs(ctx);
 	list_each(l, tmp, &ctx->host->services) {

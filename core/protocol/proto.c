@@ -12,6 +12,7 @@
 #include "core/base/loop.h"
 #include "core/json/scan.h"
 #include "core/net/http_head.h"
+#include "core/protocol/http.h"
 #include "core/protocol/proto_priv.h"
 
 struct proto *
@@ -157,45 +158,6 @@ proto_count_role(struct peer *p, bool is_refused)
 /* The first name is the preferred one when a client offers several. */
 static const char *const subprotocols[] = { "chela.v1", "openclaw", NULL };
 
-static const char *
-header_get(const void *arg, const char *name)
-{
-	return (http_head_get(arg, name));
-}
-
-static unsigned
-header_count(const void *arg, const char *name)
-{
-	return (http_head_count(arg, name));
-}
-
-static bool
-header_next(const void *arg, unsigned *i, const char **ret_name,
-    const char **ret_value)
-{
-	return (http_head_next(arg, i, ret_name, ret_value));
-}
-
-static void
-headers_of(const struct http_head *head, struct proxy_headers *ret)
-{
-	*ret = (struct proxy_headers){ header_get, header_count, header_next,
-	    head };
-}
-
-bool
-proto_is_local(const struct proto *proto, const struct conn *c,
-    const struct http_head *head)
-{
-	struct proxy_headers	 headers;
-	struct proxy_origin	 from;
-
-	headers_of(head, &headers);
-	proxy_attribute(&proto->settings.access->proxies, conn_remote(c),
-	    conn_is_serve(c), &headers, &from);
-	return (from.kind == PROXY_DIRECT_LOCAL);
-}
-
 static int
 keep_header(char **ret, const char *s)
 {
@@ -248,9 +210,6 @@ static int
 proto_on_upgrade(void *arg, struct conn *c, const struct net_upgrade *up,
     struct net_reply *reply)
 {
-	static const char attribution[] = "{\"error\":{\"message\":\"This request "
-	    "carries proxy headers, but its sender is not a trusted proxy. Set "
-	    "gateway.trustedProxies.\",\"type\":\"proxy_attribution_required\"}}";
 	static const char draining[] = "Gateway websocket admission closed";
 	struct proxy_headers	 headers;
 	struct proxy_origin	 from;
@@ -263,13 +222,10 @@ proto_on_upgrade(void *arg, struct conn *c, const struct net_upgrade *up,
 		    .body_len = 11 };
 		return (400);
 	}
-	headers_of(up->head, &headers);
-	proxy_attribute(&proto->settings.access->proxies, conn_remote(c),
-	    conn_is_serve(c), &headers, &from);
+	proto_headers(up->head, &headers);
+	proto_attribute(proto, c, up->head, &from);
 	if (from.kind == PROXY_UNKNOWN) {
-		*reply = (struct net_reply){ .status = 403,
-		    .type = "application/json; charset=utf-8",
-		    .body = attribution, .body_len = sizeof attribution - 1 };
+		*reply = proto_unattributed;
 		return (403);
 	}
 	if (proto->settings.is_draining) {
@@ -496,12 +452,11 @@ proto_on_message(void *arg, struct conn *c, char *data, size_t len)
 }
 
 static void
-proto_on_http(void *arg, struct conn *c, const struct http_head *head,
-    struct net_reply *reply)
+proto_on_http(void *arg, struct hreq *q)
 {
 	struct proto	*p = arg;
 
-	p->hooks.on_http(p->hooks.arg, c, head, reply);
+	p->hooks.on_http(p->hooks.arg, q);
 }
 
 void

@@ -61,8 +61,7 @@ struct proto_hooks {
 	void	(*on_close)(void *arg, struct peer *p);	/* was open */
 	/* A client did not get in; or NULL. reason is one of auth.md's words. */
 	void	(*on_refused)(void *arg, struct peer *p, const char *reason);
-	void	(*on_http)(void *arg, struct conn *c,
-		    const struct http_head *head, struct net_reply *reply);
+	void	(*on_http)(void *arg, struct hreq *q);
 	void	*arg;
 };
 
@@ -88,9 +87,6 @@ struct proto *proto_new(struct loop *l, const struct proto_hooks *hooks,
     const char *version, const char *boot_id) must_use;
 struct proto *proto_free(struct proto *p);
 struct proto_settings *proto_settings(struct proto *p);
-/* A request from this machine itself, with no proxy in between. */
-bool	 proto_is_local(const struct proto *p, const struct conn *c,
-	    const struct http_head *head);
 void	 proto_net_handler(struct proto *p, struct net_handler *ret);
 struct list *proto_peers(struct proto *p);	/* open ones, by peer.link */
 uint32_t proto_n_peers(const struct proto *p);

@@ -24,6 +24,10 @@ struct proto {
 	size_t			 large_bytes;	/* of both */
 };
 
+/* http.c */
+struct http_head;
+void	 proto_headers(const struct http_head *head, struct proxy_headers *ret);
+
 struct peer *peer_new(struct proto *p, struct conn *c) must_use;
 void	 peer_close(struct peer *p);	/* the connection is gone */
 

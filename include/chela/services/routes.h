@@ -105,7 +105,6 @@ struct chela_routes_stats {
 	uint64_t	unanswered;	/* 503, no answer in its time */
 	uint64_t	busy;		/* 503: drain, budgets, ceilings */
 	uint64_t	gone;		/* left before the answer was complete */
-	uint64_t	body_bytes;	/* of bodies that are held now */
 	uint32_t	open;		/* requests under way now */
 	uint32_t	reserved2;
 };
