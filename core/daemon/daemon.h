@@ -51,6 +51,7 @@ struct daemon {
 	struct loop_timer	*restart_timer;	/* its delay; then phase A */
 	uint64_t		 hold_end_us;	/* of phase A; 0: not in it */
 	bool			 is_restart_due;
+	uint64_t		 restarted_us;	/* 0: started from outside */
 	bool			 is_restarting;	/* the end is by exec */
 	bool			 is_activated;	/* a service manager's sockets */
 	uint16_t		 tls_port;

@@ -431,6 +431,7 @@ open_host(struct daemon *d)
 		.port = &d->port,
 		.restart = d->exe == NULL ? NULL : restart_ask,
 		.restart_arg = d,
+		.restarted_us = d->restarted_us,
 		.check_results = d->opt.check_results,
 		.watch_slow_us = MS_US(d->opt.watch_slow_ms),
 		.watch_dead_us = MS_US(d->opt.watch_dead_ms),

@@ -24,6 +24,7 @@
 #define HOLD_LOOK_US	MS_US(20)
 /* Above what the sockets become, so that none of them is overwritten. */
 #define PARK_FD_FIRST	(NOTIFY_FD_FIRST + NOTIFY_FDS_MAX)
+#define RESTARTED_NAME	"CHELA_RESTARTED"	/* in the new one's environment */
 
 void
 restart_init(struct daemon *d, char **argv)
@@ -31,6 +32,10 @@ restart_init(struct daemon *d, char **argv)
 	char	 path[PATH_MAX];
 	ssize_t	 n;
 
+	/* For the program that comes next, and nobody else. */
+	if (getenv(RESTARTED_NAME) != NULL)
+		d->restarted_us = clock_now_us();
+	(void)unsetenv(RESTARTED_NAME);
 	/* Now: once the file was replaced, the link says "(deleted)". */
 	n = readlink("/proc/self/exe", path, sizeof path - 1);
 	if (n <= 0 || (size_t)n >= sizeof path - 1)
@@ -163,6 +168,8 @@ restart_exec(struct daemon *d)
 
 	if (d->n_kept > 0)
 		r = pass_listeners(d);
+	if (r == 0 && setenv(RESTARTED_NAME, "1", 1) < 0)
+		r = -errno;
 	if (r == 0) {
 		/*
 		 * SIGHUP, SIGTERM and SIGINT stay blocked: one that comes now

@@ -55,6 +55,7 @@ struct host_env {
 	/* As restart() of core.lifecycle/1; NULL: there is none. */
 	int		(*restart)(uint64_t delay_ms, void *arg);
 	void		*restart_arg;
+	uint64_t	 restarted_us;	/* 0: no restart began this process */
 	bool		 check_results;	/* validate what handlers answer */
 	uint64_t	 watch_slow_us;	/* 0: HOST_WATCH_SLOW_US */
 	uint64_t	 watch_dead_us;	/* 0: HOST_WATCH_DEAD_US */

@@ -6,6 +6,7 @@
 
 #include "core/access/access.h"
 #include "core/access/device.h"
+#include "core/base/clock.h"
 #include "core/plugin/host_priv.h"
 #include "core/protocol/proto.h"
 
@@ -83,6 +84,14 @@ svc_port(void)
 	return (svc_host->env.port == NULL ? 0 : *svc_host->env.port);
 }
 
+static uint64_t
+svc_restart_age_ms(void)
+{
+	uint64_t	 at = svc_host->env.restarted_us;
+
+	return (at == 0 ? UINT64_MAX : (clock_now_us() - at) / 1000);
+}
+
 static const struct chela_lifecycle_1 lifecycle_vtable = {
 	.struct_size = sizeof lifecycle_vtable,
 	.device_id = svc_device_id,
@@ -93,6 +102,7 @@ static const struct chela_lifecycle_1 lifecycle_vtable = {
 	.each_request = svc_each_request,
 	.restart = svc_restart,
 	.port = svc_port,
+	.restart_age_ms = svc_restart_age_ms,
 };
 
 int

@@ -151,7 +151,8 @@ gateway_init(struct chela_ctx *ctx, const struct chela_host *host)
 	gw.ctx = ctx;
 	gw.host = host;
 	gw.life = host->svc_import(ctx, CHELA_LIFECYCLE_SERVICE);
-	return (gw.life == NULL ? -ENOSYS : 0);
+	gw.state = host->svc_import(ctx, CHELA_STATE_SERVICE);
+	return (gw.life == NULL || gw.state == NULL ? -ENOSYS : 0);
 }
 
 static int
@@ -185,6 +186,9 @@ static const struct chela_method methods[] = {
 	    .flags = CHELA_METHOD_WRITE },
 	{ .name = "gateway.suspend.status", .handler = suspend_status,
 	    .roles = CHELA_ROLE_OPERATOR, .scope = "read" },
+	{ .name = "gateway.suspend.handoff", .handler = suspend_handoff,
+	    .roles = CHELA_ROLE_OPERATOR, .scope = "admin",
+	    .flags = CHELA_METHOD_WRITE },
 	{ .name = "gateway.suspend.resume", .handler = suspend_resume,
 	    .roles = CHELA_ROLE_OPERATOR, .scope = "admin" },
 };

@@ -10,6 +10,7 @@
 #include <chela/plugin.h>
 #include <chela/services/agent.h>
 #include <chela/services/lifecycle.h>
+#include <chela/services/state.h>
 
 #include "../common/json.h"
 
@@ -19,6 +20,7 @@ struct gateway {
 	struct chela_ctx		*ctx;
 	const struct chela_host		*host;
 	const struct chela_lifecycle_1	*life;
+	const struct chela_state_1	*state;
 };
 
 extern struct gateway	 gw;
@@ -53,6 +55,8 @@ void	 suspend_stop(void);
 int	 suspend_prepare(struct chela_ctx *ctx, struct chela_req *req,
 	    struct json_object *params);
 int	 suspend_status(struct chela_ctx *ctx, struct chela_req *req,
+	    struct json_object *params);
+int	 suspend_handoff(struct chela_ctx *ctx, struct chela_req *req,
 	    struct json_object *params);
 int	 suspend_resume(struct chela_ctx *ctx, struct chela_req *req,
 	    struct json_object *params);

@@ -13,12 +13,25 @@
 #define LOOK_US		UINT64_C(500000)
 #define WARN_US		UINT64_C(30000000)
 #define DEFER_MS	300000	/* then work is no reason any more */
+#define COOLDOWN_MS	30000	/* between two restarts */
 #define WAIT_MS_MAX	2147000000
 #define REASON_MAX	200	/* bytes of a client's reason */
 
 static struct chela_timer	*timer;		/* a deferred restart */
 static uint64_t			 deferred_us;	/* its end; 0: none is */
 static uint64_t			 warned_us;
+
+/* How long after the last restart the next one may come. */
+static uint64_t
+cooldown_ms(void)
+{
+	struct json_object	*v = json_object_object_get(
+	    gw.host->conf(gw.ctx), "restartCooldownMs");
+	uint64_t		 age = gw.life->restart_age_ms(), wait;
+
+	wait = v == NULL ? COOLDOWN_MS : (uint64_t)json_object_get_int64(v);
+	return (age < wait ? wait - age : 0);
+}
 
 static void
 on_look(struct chela_ctx *ctx, void *arg)
@@ -38,7 +51,7 @@ on_look(struct chela_ctx *ctx, void *arg)
 			return;
 	}
 	deferred_us = 0;
-	if (gw.life->restart(0) < 0)
+	if (gw.life->restart(cooldown_ms()) < 0)
 		gw.host->log(ctx, CHELA_LOG_ERR, "the restart failed");
 }
 
@@ -194,10 +207,12 @@ patience_ms(struct json_object *params, bool is_targeted)
 
 /* Starts it, or joins the one on its way; ret_status says which. */
 static int
-schedule(const struct work *w, uint64_t wait_ms, const char **ret_status)
+schedule(const struct work *w, uint64_t wait_ms, const char **ret_status,
+    uint64_t *ret_cooldown)
 {
 	int	 r;
 
+	*ret_cooldown = 0;
 	if (wait_ms > 0 && deferred_us != 0) {
 		*ret_status = "coalesced";
 		return (0);
@@ -211,7 +226,8 @@ schedule(const struct work *w, uint64_t wait_ms, const char **ret_status)
 			deferred_us = 0;
 		return (r);
 	}
-	r = gw.life->restart(DELAY_MS);
+	*ret_cooldown = cooldown_ms();
+	r = gw.life->restart(DELAY_MS + *ret_cooldown);
 	if (r < 0)
 		return (r);
 	*ret_status = r > 0 || deferred_us != 0 ? "coalesced" : "scheduled";
@@ -221,7 +237,7 @@ schedule(const struct work *w, uint64_t wait_ms, const char **ret_status)
 }
 
 static struct json_object *
-restart_info(struct json_object *params, const char *status)
+restart_info(struct json_object *params, const char *status, uint64_t cooldown)
 {
 	struct json_object	*o = json_object_new_object();
 	bool			 is_deferred = strcmp(status, "deferred") == 0;
@@ -232,9 +248,10 @@ restart_info(struct json_object *params, const char *status)
 	    json_add_str(o, "signal", "SIGUSR1") < 0 ||
 	    json_add(o, "reason", reason_of(params)) < 0 ||
 	    json_add_str(o, "mode", "emit") < 0 ||
-	    json_add_int(o, "delayMs", is_deferred ? 0 : DELAY_MS) < 0 ||
+	    json_add_int(o, "delayMs", is_deferred ? 0 : DELAY_MS +
+	    (int64_t)cooldown) < 0 ||
 	    json_add_bool(o, "coalesced", strcmp(status, "coalesced") == 0) < 0 ||
-	    json_add_int(o, "cooldownMsApplied", 0) < 0) {
+	    json_add_int(o, "cooldownMsApplied", (int64_t)cooldown) < 0) {
 		json_object_put(o);
 		return (NULL);
 	}
@@ -267,6 +284,7 @@ restart_request(struct chela_ctx *ctx, struct chela_req *req,
 	struct json_object	*o, *target = NULL;
 	struct work		 w;
 	const char		*status = NULL;
+	uint64_t		 cooldown;
 	bool			 is_targeted, is_safe = is_true(params, "safe");
 	int			 r;
 
@@ -284,7 +302,8 @@ restart_request(struct chela_ctx *ctx, struct chela_req *req,
 			    "safe targeted restart does not accept intent"));
 	}
 	work_look(&w);
-	r = schedule(&w, patience_ms(params, is_targeted), &status);
+	r = schedule(&w, patience_ms(params, is_targeted), &status,
+	    &cooldown);
 	if (r < 0)
 		return (gw.host->req_fail(req, "UNAVAILABLE",
 		    "the restart cannot be started: %s", strerror(-r)));
@@ -299,7 +318,8 @@ restart_request(struct chela_ctx *ctx, struct chela_req *req,
 	else if (r == 0) {
 		r = json_add(o, "preflight", preflight(&w));
 		if (r == 0)
-			r = json_add(o, "restart", restart_info(params, status));
+			r = json_add(o, "restart", restart_info(params, status,
+			    cooldown));
 	}
 	return (gw_reply(req, o, r));
 }

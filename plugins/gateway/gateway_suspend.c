@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LEASE_MS	120000
 #define RETRY_MS	20000	/* when a client should ask again */
@@ -18,6 +19,7 @@ static struct {
 	bool			 is_held;
 	bool			 does_drain;
 	bool			 does_terminate;
+	bool			 is_handed_off;	/* its holder ends the process */
 	char			 id[37];
 	char			 request_id[REQUEST_ID_SIZE];
 	uint64_t		 end_us;
@@ -43,7 +45,7 @@ set_phase(uint32_t phase)
 static void
 lease_end(void)
 {
-	lease.is_held = false;
+	lease.is_held = lease.is_handed_off = false;
 	gw.host->timer_stop(lease.timer);
 	set_phase(CHELA_PHASE_ACCEPTING);
 }
@@ -95,8 +97,12 @@ suspend_start(void)
 void
 suspend_stop(void)
 {
-	/* Nobody could end it any more. */
-	if (lease.is_held)
+	/*
+	 * Nobody could end it any more; but who was promised the end of the
+	 * process is not to find work begun on the way there.
+	 */
+	if (lease.is_held && !(lease.is_handed_off &&
+	    gw.host->now_us() < lease.end_us))
 		(void)gw.life->set_phase(CHELA_PHASE_ACCEPTING);
 	lease.is_held = false;
 	if (lease.timer != NULL)
@@ -228,6 +234,7 @@ suspend_prepare(struct chela_ctx *ctx, struct chela_req *req,
 		return (r);
 	}
 	lease.is_held = true;
+	lease.is_handed_off = false;
 	lease.does_drain = does_drain;
 	lease.does_terminate = does_terminate;
 	gw.host->uuid(lease.id);
@@ -284,4 +291,36 @@ suspend_resume(struct chela_ctx *ctx, struct chela_req *req,
 		    "gateway suspension id does not match"));
 	lease_end();
 	return (reply_running(req, true, true));
+}
+
+int
+suspend_handoff(struct chela_ctx *ctx, struct chela_req *req,
+    struct json_object *params)
+{
+	struct json_object	*o, *target = NULL;
+	int			 r;
+
+	(void)ctx;
+	(void)json_object_object_get_ex(params, "target", &target);
+	if (json_object_get_int64(json_object_object_get(target, "pid")) !=
+	    getpid() || strcmp(text_of(target, "processInstanceId"),
+	    gw.state->boot_id()) != 0)
+		return (gw.host->req_fail(req, "UNAVAILABLE",
+		    "the gateway is another process than the one that was "
+		    "looked at"));
+	if (!lease.is_held ||
+	    strcmp(text_of(params, "suspensionId"), lease.id) != 0)
+		return (gw.host->req_fail(req, "UNAVAILABLE",
+		    "gateway suspension id does not match"));
+	o = json_object_new_object();
+	if (o == NULL)
+		return (-ENOMEM);
+	r = json_add_str(o, "status", "armed");
+	if (r == 0)
+		r = json_add_str(o, "suspensionId", lease.id);
+	if (r == 0)
+		r = json_add_int(o, "expiresAtMs", (int64_t)lease.end_wall_ms);
+	if (r == 0)
+		lease.is_handed_off = true;
+	return (gw_reply(req, o, r));
 }

@@ -88,7 +88,11 @@ def restart(g, c, params=None):
     return answer, event, c.closed()
 
 
-with Gateway() as g:
+COOLDOWN_MS = 4000	# of the tests; thirty seconds otherwise
+QUICK = {"plugins": {"entries": {"gateway": {"config": {
+    "restartCooldownMs": COOLDOWN_MS}}}}}
+
+with Gateway(config=QUICK) as g:
     @check("who the gateway is can be asked with any params")
     def _():
         with Openclaw(g).hello() as c:
@@ -196,6 +200,8 @@ with Gateway() as g:
                     g, c, {"reason": i, "skipDeferral": True})
                 equal((answer["ok"], answer["status"],
                        answer["restart"]["pid"]), (True, "scheduled", g.pid))
+                wait = answer["restart"]["cooldownMsApplied"]
+                equal((wait > 0, wait <= COOLDOWN_MS), (i > 0, True))
                 equal(event, {"reason": "gateway restarting",
                               "restartExpectedMs": 1500})
                 equal(close, (1012, "service restart"))

@@ -45,6 +45,11 @@ struct chela_lifecycle_1 {
 	 */
 	int	 (*restart)(uint64_t delay_ms);
 	uint32_t (*port)(void);
+	/*
+	 * Milliseconds since this process began, when it began as the restart of
+	 * another; UINT64_MAX: it did not.
+	 */
+	uint64_t (*restart_age_ms)(void);
 };
 
 #endif
