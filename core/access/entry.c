@@ -479,6 +479,9 @@ entry_start(struct entry *e)
 void
 entry_fini(struct entry *e)
 {
+	if (*e->used_setup != '\0')
+		pairing_setup_end(e->access->pairing, e->used_setup,
+		    e->is_delivered);
 	if (e->wait != NULL)
 		e->wait->e = NULL;
 	e->wait = NULL;

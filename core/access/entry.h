@@ -79,7 +79,8 @@ struct entry {
 	char			 setup_id[37];
 	uint64_t		 delay_us;	/* before a refusal is said */
 	unsigned		 n_grants;
-	bool			 has_setup;	/* a setup code was used up */
+	char			 used_setup[37];	/* "" or what was used up */
+	bool			 is_delivered;	/* hello was written */
 	struct list		 link;		/* in access.delayed */
 	struct entry_wait	*wait;		/* for the disk */
 };

@@ -252,7 +252,6 @@ entry_grant_setup(struct entry *e, struct setup *s)
 	int			 r = 0;
 
 	fill_ask(e, &ask, source);
-	e->has_setup = true;
 	if (ask.role == ROLE_NODE && (s->roles & ROLE_OPERATOR) != 0) {
 		ask.role = ROLE_OPERATOR;
 		ask.scopes = s->scopes;
@@ -260,6 +259,8 @@ entry_grant_setup(struct entry *e, struct setup *s)
 	}
 	if (r == 0)
 		r = pairing_setup_used(p, s, e->claim.auth.role);
+	if (s->is_used)
+		memcpy(e->used_setup, s->id, sizeof e->used_setup);
 	*e->setup_id = '\0';
 	if (r == 0)
 		entry_grant(e, "setup");
@@ -396,7 +397,7 @@ entry_issue(struct entry *e, struct device *d)
 			add_token(e, t, c->role);
 		other = c->role == ROLE_NODE ? device_token(d, ROLE_OPERATOR) :
 		    NULL;
-		if (e->has_setup && other != NULL && other->revoked_ms == 0)
+		if (*e->used_setup != '\0' && other != NULL && other->revoked_ms == 0)
 			add_token(e, other, ROLE_OPERATOR);
 	}
 	(void)snprintf(e->issuer, sizeof e->issuer, "%s",

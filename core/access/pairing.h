@@ -89,7 +89,9 @@ struct setup {
 	uint64_t	 expires_ms;
 	char		 device_id[DEVICE_ID_SIZE];	/* "" or who came first */
 	bool		 is_used;
+	bool		 is_delivered;	/* what it gave was sent */
 	uint64_t	 used_ms;
+	uint32_t	 used_role;
 };
 
 typedef void pairing_done_fn(void *arg, int r);
@@ -101,6 +103,7 @@ typedef void pairing_event_fn(void *arg, unsigned what, const char *device_id,
 #define PAIRING_RESOLVED	2u
 #define PAIRING_CHANGED		3u
 #define PAIRING_SETUP_DONE	4u
+#define PAIRING_SETUP_UNCERTAIN	5u	/* used, its tokens maybe lost */
 
 struct pairing;
 
@@ -189,6 +192,9 @@ struct setup *pairing_setup_get(struct pairing *p, const char *setup_id);
 int	 pairing_setup_bind(struct pairing *p, struct setup *s,
 	    const char *device_id);
 int	 pairing_setup_used(struct pairing *p, struct setup *s, uint32_t role);
+/* How it ended for who used it: the tokens were sent, or it left before. */
+void	 pairing_setup_end(struct pairing *p, const char *setup_id,
+	    bool is_delivered);
 
 /* JSON; gives NULL without memory. */
 struct json_object *device_json(const struct device *d);	/* no tokens */

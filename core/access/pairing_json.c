@@ -353,10 +353,11 @@ setup_write(struct buf *out, const struct setup *s)
 	base64url_write(digest, s->digest, sizeof s->digest);
 	(void)buf_printf(out, "{\"digest\":\"%s\",\"profile\":\"%s\","
 	    "\"roles\":%u,\"scopes\":%u,\"exact\":%s,\"expiresAtMs\":%llu,"
-	    "\"deviceId\":\"%s\",\"used\":%s,\"usedAtMs\":%llu}", digest, s->profile, s->roles,
-	    s->scopes, s->is_exact ? "true" : "false",
+	    "\"deviceId\":\"%s\",\"used\":%s,\"delivered\":%s,"
+	    "\"usedAtMs\":%llu}", digest, s->profile, s->roles, s->scopes, s->is_exact ? "true" : "false",
 	    (unsigned long long)s->expires_ms, s->device_id,
-	    s->is_used ? "true" : "false", (unsigned long long)s->used_ms);
+	    s->is_used ? "true" : "false",
+	    s->is_delivered ? "true" : "false", (unsigned long long)s->used_ms);
 	return (out->is_failed ? -ENOMEM : 0);
 }
 
@@ -384,6 +385,8 @@ setup_read(struct setup *s, const char *id, const char *text, size_t len)
 		s->scopes = (uint32_t)json_get_int(o, "scopes", 0);
 		s->is_exact = json_get_bool(o, "exact", false);
 		s->is_used = json_get_bool(o, "used", true);
+		s->is_delivered = s->is_used &&
+		    json_get_bool(o, "delivered", true);
 		s->expires_ms = read_time(o, "expiresAtMs");
 		s->used_ms = read_time(o, "usedAtMs");
 	}

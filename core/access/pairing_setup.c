@@ -215,16 +215,31 @@ pairing_setup_bind(struct pairing *p, struct setup *s, const char *device_id)
 int
 pairing_setup_used(struct pairing *p, struct setup *s, uint32_t role)
 {
-	struct json_object	*o = json_object_new_object();
-
 	s->is_used = true;
+	s->used_role = role;
 	s->used_ms = clock_wall_ms();
+	return (setup_store(p, s, NULL, NULL));
+}
+
+void
+pairing_setup_end(struct pairing *p, const char *setup_id, bool is_delivered)
+{
+	struct setup		*s = pairing_setup_get(p, setup_id);
+	struct json_object	*o;
+
+	if (s == NULL || !s->is_used || s->is_delivered)
+		return;
+	s->is_delivered = is_delivered;
+	o = json_object_new_object();
 	(void)json_add_str(o, "setupId", s->id);
 	(void)json_add_str(o, "deviceId", s->device_id);
-	(void)json_add_str(o, "role", role_name(role));
-	(void)json_add_int(o, "ts", (int64_t)clock_wall_ms());
-	pairing_emit(p, PAIRING_SETUP_DONE, s->device_id, o);
-	return (setup_store(p, s, NULL, NULL));
+	(void)json_add_str(o, "role", role_name(s->used_role));
+	(void)json_add_int(o, "ts", (int64_t)s->used_ms);
+	pairing_emit(p, is_delivered ? PAIRING_SETUP_DONE :
+	    PAIRING_SETUP_UNCERTAIN, s->device_id, o);
+	/* Not written is not known: what a crash leaves is uncertain, too. */
+	if (is_delivered && p->store != NULL)
+		(void)setup_store(p, s, NULL, NULL);
 }
 
 static int

@@ -536,7 +536,7 @@ svc_setup_status(const char *setup_id, struct json_object **ret)
 	if (s == NULL)
 		return (-ENOENT);
 	o = json_object_new_object();
-	status = s->is_used ? "completed" :
+	status = s->is_used ? s->is_delivered ? "completed" : "uncertain" :
 	    s->expires_ms <= clock_wall_ms() ? "expired" :
 	    *s->device_id != '\0' ? "bound" : "pending";
 	(void)json_add_str(o, "setupId", s->id);
@@ -852,7 +852,8 @@ on_pairing(void *arg, unsigned what, const char *device_id,
 {
 	struct chela_access_event ev = {
 		.struct_size = sizeof ev,
-		.what = what,
+		.what = what == PAIRING_SETUP_UNCERTAIN ?
+		    CHELA_ACCESS_SETUP_UNCERTAIN : what,
 		.device_id = device_id,
 		.data = data,
 	};

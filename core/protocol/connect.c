@@ -340,6 +340,7 @@ connect_enter(struct connect *c)
 	free(body);
 	if (r < 0)
 		return;
+	e->is_delivered = true;
 	free(p->origin);
 	free(p->host);
 	p->origin = p->host = NULL;

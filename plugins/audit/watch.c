@@ -74,6 +74,7 @@ on_access(struct chela_ctx *ctx, const struct chela_access_event *ev, void *arg)
 		    get_str(ev->data, "reason"));
 		break;
 	case CHELA_ACCESS_SETUP_DONE:
+	case CHELA_ACCESS_SETUP_UNCERTAIN:
 		note("setup.done", "succeeded", "device", ev->device_id,
 		    get_str(ev->data, "role"));
 		break;

@@ -226,6 +226,10 @@ on_event(struct chela_ctx *ctx, const struct chela_access_event *ev, void *arg)
 		(void)host->emit(ctx, "device.pair.setup.completed",
 		    completion(ev->data), NULL);
 		break;
+	case CHELA_ACCESS_SETUP_UNCERTAIN:
+		(void)host->emit(ctx, "device.pair.setup.deliveryUncertain",
+		    completion(ev->data), NULL);
+		break;
 	default:
 		break;
 	}
@@ -288,6 +292,7 @@ static const struct chela_event events[] = {
 	{ .name = "device.pair.resolved", .scope = "pairing" },
 	{ .name = "device.pair.changed", .scope = "pairing" },
 	{ .name = "device.pair.setup.completed", .scope = "pairing" },
+	{ .name = "device.pair.setup.deliveryUncertain", .scope = "pairing" },
 };
 
 CHELA_PLUGIN = {

@@ -15,6 +15,7 @@ extern const struct chela_state_1	*core_state;
 #define UPGRADE_WAITS_MAX	64	/* callers of waitUpgrade at a time */
 #define UPGRADE_LOOK_US		1000000u /* whether a request has run out */
 #define SETUP_URL_MAX		512	/* bytes */
+#define QR_URL_MAX		16384	/* bytes of a picture's data URL */
 
 void	 add(struct json_object *o, const char *key, struct json_object *v);
 void	 add_str(struct json_object *o, const char *key, const char *s);
@@ -37,6 +38,14 @@ int	 device_setup_code(struct chela_ctx *ctx, struct chela_req *req,
 	    struct json_object *params);
 int	 device_setup_status(struct chela_ctx *ctx, struct chela_req *req,
 	    struct json_object *params);
+/* prefix and the bytes as text; gives, or NULL. */
+enum encoding { BASE64, BASE64URL };	/* with padding; without */
+char	*encoded(const char *prefix, const void *p, size_t len,
+	    enum encoding how);
+#ifdef DEVICE_HAS_QR
+/* device_qr.c: gives, or NULL for what does not fit into QR_URL_MAX. */
+char	*qr_data_url(const char *text);
+#endif
 const char *setup_access(const char *profile);
 
 /* device_scopes.c */

@@ -14,6 +14,7 @@
 struct setup_call {
 	struct chela_req	*req;		/* counted */
 	const char		*source;
+	int			 has_qr;	/* a picture is wanted */
 	char			 url[SETUP_URL_MAX];
 };
 
@@ -110,31 +111,35 @@ find_url(struct chela_ctx *ctx, struct setup_call *c,
 	return (0);
 }
 
-/* Base64url of a text; gives. */
-static char *
-encoded(const char *s)
+char *
+encoded(const char *prefix, const void *p, size_t len, enum encoding how)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789-_";
-	size_t		 i, o = 0, len = strlen(s);
-	unsigned	 v;
+	static const char common[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789";
+	const char	*last = how == BASE64 ? "+/" : "-_";
+	const unsigned char *s = p;
+	size_t		 i, k, n, o = strlen(prefix);
+	unsigned	 v, digit;
 	char		*out;
 
-	out = malloc((len + 2) / 3 * 4 + 1);
+	out = malloc(o + (len + 2) / 3 * 4 + 1);
 	if (out == NULL)
 		return (NULL);
+	memcpy(out, prefix, o);
 	for (i = 0; i < len; i += 3) {
-		v = (unsigned)(unsigned char)s[i] << 16;
-		if (i + 1 < len)
-			v |= (unsigned)(unsigned char)s[i + 1] << 8;
-		if (i + 2 < len)
-			v |= (unsigned char)s[i + 2];
-		out[o++] = digits[v >> 18];
-		out[o++] = digits[v >> 12 & 63];
-		if (i + 1 < len)
-			out[o++] = digits[v >> 6 & 63];
-		if (i + 2 < len)
-			out[o++] = digits[v & 63];
+		n = len - i < 3 ? len - i : 3;
+		v = (unsigned)s[i] << 16;
+		if (n > 1)
+			v |= (unsigned)s[i + 1] << 8;
+		if (n > 2)
+			v |= s[i + 2];
+		for (k = 0; k <= n; k++) {
+			digit = v >> (18 - 6 * k) & 63;
+			out[o++] = digit < 62 ? common[digit] :
+			    last[digit - 62];
+		}
+		for (; how == BASE64 && k < 4; k++)
+			out[o++] = '=';
 	}
 	out[o] = '\0';
 	return (out);
@@ -144,12 +149,14 @@ static int
 reply_code(const struct setup_call *c, struct json_object *result)
 {
 	struct json_object	*inner = json_object_new_object(), *o;
-	char			*code;
+	const char		*text;
+	char			*code, *qr = NULL;
 
 	add_str(inner, "url", c->url);
 	add_str(inner, "bootstrapToken", param(result, "bootstrapToken"));
-	code = encoded(json_object_to_json_string_ext(inner,
-	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	text = json_object_to_json_string_ext(inner,
+	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	code = encoded("", text, strlen(text), BASE64URL);
 	json_object_put(inner);
 	if (code == NULL)
 		return (-ENOMEM);
@@ -163,6 +170,13 @@ reply_code(const struct setup_call *c, struct json_object *result)
 	add_str(o, "access", setup_access(param(result, "profile")));
 	add(o, "expiresAtMs", json_object_get(json_object_object_get(result,
 	    "expiresAtMs")));
+#ifdef DEVICE_HAS_QR
+	if (c->has_qr)
+		qr = qr_data_url(code);
+#endif
+	if (qr != NULL)
+		add_str(o, "qrDataUrl", qr);
+	free(qr);
 	free(code);
 	return (host->req_reply(c->req, o));
 }
@@ -190,6 +204,7 @@ device_setup_code(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
 	const char		*profile = param(params, "bootstrapProfile");
+	struct json_object	*qr;
 	struct setup_call	*c;
 	int			 r;
 
@@ -211,6 +226,8 @@ device_setup_code(struct chela_ctx *ctx, struct chela_req *req,
 		    "join URLs are not offered by this gateway"));
 	}
 	c->req = host->req_ref(req);
+	c->has_qr = !json_object_object_get_ex(params, "includeQr", &qr) ||
+	    json_object_get_boolean(qr);
 	r = core_access->setup_new(ctx, host->req_conn(req), profile == NULL ||
 	    strcmp(profile, "limited") == 0 ? "mobile" : profile, setup_made,
 	    c);
@@ -224,20 +241,24 @@ device_setup_status(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
 	struct json_object	*status, *o, *done;
+	const char		*what;
 
 	(void)ctx;
 	if (core_access->setup_status(param(params, "setupId"), &status) < 0)
 		return (host->req_fail(req, "INVALID_REQUEST",
 		    "unknown setupId"));
 	o = json_object_new_object();
-	if (strcmp(param(status, "status"), "completed") == 0) {
+	what = param(status, "status");
+	if (strcmp(what, "completed") == 0 ||
+	    strcmp(what, "uncertain") == 0) {
 		done = json_object_new_object();
 		add_str(done, "setupId", param(status, "setupId"));
 		add_str(done, "deviceId", param(status, "deviceId"));
 		add_str(done, "access", setup_access(param(status, "profile")));
 		add(done, "ts", json_object_get(json_object_object_get(status,
 		    "completedAtMs")));
-		add(o, "completion", done);
+		add(o, strcmp(what, "completed") == 0 ? "completion" :
+		    "deliveryUncertain", done);
 	}
 	json_object_put(status);
 	return (host->req_reply(req, o));

@@ -9,6 +9,7 @@
 
 #include <json-c/json.h>
 
+#include "core/access/entry.h"
 #include "core/access/scope.h"
 #include "core/base/clock.h"
 #include "tests/unit/cu.h"
@@ -327,14 +328,55 @@ setup_codes_are_good_once(void)
 	clock_fake(SEC_US(2000), 1000000);
 	CU_ASSERT(pairing_setup_used(p, s, ROLE_NODE) == 0);
 	CU_ASSERT(pairing_setup_find(p, token, id) == NULL);
+	/* Whether its tokens arrived is known once they are sent. */
 	again();
+	pairing_on_event(p, on_event, NULL);
 	CU_ASSERT(pairing_setup_find(p, token, id) == NULL);
-	CU_ASSERT(pairing_setup_get(p, sid) != NULL);
+	CU_ASSERT_FATAL(pairing_setup_get(p, sid) != NULL);
+	CU_ASSERT(pairing_setup_get(p, sid)->is_used);
+	CU_ASSERT_FALSE(pairing_setup_get(p, sid)->is_delivered);
+	pairing_setup_end(p, sid, false);
+	CU_ASSERT(n_events[PAIRING_SETUP_UNCERTAIN] == 1);
+	CU_ASSERT(n_events[PAIRING_SETUP_DONE] == 0);
+	pairing_setup_end(p, sid, true);
+	pairing_setup_end(p, sid, false);
+	CU_ASSERT(n_events[PAIRING_SETUP_UNCERTAIN] == 1);
+	CU_ASSERT(n_events[PAIRING_SETUP_DONE] == 1);
+	again();
+	CU_ASSERT(pairing_setup_get(p, sid)->is_delivered);
 	for (i = 1; i < PAIRING_SETUPS_MAX; i++)
 		CU_ASSERT(pairing_setup_new(p, "node", token, &s,
 		    on_pairing_done, NULL) == 0);
 	CU_ASSERT(pairing_setup_new(p, "node", token, &s, on_pairing_done,
 	    NULL) == -EDQUOT);
+	end();
+}
+
+/* AB-064: the code is spent, and an operator is to know that it may be lost. */
+static void
+a_device_that_leaves_too_early_is_told_of(void)
+{
+	struct access	 a = { .loop = NULL };
+	struct entry	 e = { .access = &a };
+	struct setup	*s;
+	char		 token[TOKEN_SIZE];
+	int		 i;
+
+	begin();
+	a.pairing = p;
+	for (i = 0; i < 2; i++) {
+		CU_ASSERT(pairing_setup_new(p, "node", token, &s,
+		    on_pairing_done, NULL) == 0);
+		CU_ASSERT(pairing_setup_used(p, s, ROLE_NODE) == 0);
+		memcpy(e.used_setup, s->id, sizeof e.used_setup);
+		e.is_delivered = i == 1;
+		list_init(&e.link);
+		buf_init(&e.details);
+		buf_init(&e.message);
+		entry_fini(&e);
+		CU_ASSERT(n_events[PAIRING_SETUP_UNCERTAIN] == 1);
+		CU_ASSERT(n_events[PAIRING_SETUP_DONE] == (unsigned)i);
+	}
 	end();
 }
 
@@ -435,6 +477,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(requests_expire_and_merge),
 	CU_CASE(one_source_cannot_fill_the_list),
 	CU_CASE(setup_codes_are_good_once),
+	CU_CASE(a_device_that_leaves_too_early_is_told_of),
 	CU_CASE(silent_twins_are_pruned),
 	CU_CASE(ten_thousand_devices_are_no_slower),
 	CU_END

@@ -30,6 +30,8 @@ typedef void chela_access_done_fn(struct chela_ctx *ctx, int r,
 #define CHELA_ACCESS_NODE_OPEN	5u	/* a node's connection came: conn */
 #define CHELA_ACCESS_NODE_CLOSE	6u	/* and went: conn, for the last time */
 #define CHELA_ACCESS_REFUSED	7u	/* a client: {reason, remote} */
+/* As SETUP_DONE, but the device left before its tokens were written. */
+#define CHELA_ACCESS_SETUP_UNCERTAIN 8u
 
 struct chela_access_event {
 	uint32_t		 struct_size;
@@ -96,7 +98,10 @@ struct chela_access_1 {
 	 */
 	int	(*setup_new)(struct chela_ctx *ctx, struct chela_conn *caller,
 		    const char *profile, chela_access_done_fn *done, void *arg);
-	/* {setupId, status: pending|bound|completed|expired, ...}; gives. */
+	/*
+	 * {setupId, status: pending|bound|completed|uncertain|expired, ...};
+	 * gives. uncertain: used, but its tokens may not have arrived.
+	 */
 	int	(*setup_status)(const char *setup_id, struct json_object **ret);
 
 	/*
