@@ -16,9 +16,13 @@ dist_schema_DATA += schemas/nodes.json
 
 if HAVE_CUNIT
 if PLUGIN_NODES
-check_PROGRAMS += tests/plugin/test_nodes
-TESTS += tests/plugin/test_nodes
+check_PROGRAMS += tests/plugin/test_nodes tests/plugin/test_nodes_run
+TESTS += tests/plugin/test_nodes tests/plugin/test_nodes_run
 endif
 endif
-tests_plugin_test_nodes_SOURCES = tests/plugin/test_nodes.c
+NODES_RIG = tests/plugin/nodes_rig.c tests/plugin/nodes_rig.h
+tests_plugin_test_nodes_SOURCES = tests/plugin/test_nodes.c $(NODES_RIG)
 tests_plugin_test_nodes_LDADD = $(FAKE_LIBS)
+tests_plugin_test_nodes_run_SOURCES = tests/plugin/test_nodes_run.c \
+	$(NODES_RIG)
+tests_plugin_test_nodes_run_LDADD = $(FAKE_LIBS)
