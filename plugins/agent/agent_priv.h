@@ -111,6 +111,8 @@ struct run {
 	char			*to;
 	char			*account_id;
 	char			*thread_id;
+	char			*reply_to_id;
+	uint64_t		 input;
 	struct json_object	*attachments;
 	uint64_t		 timeout_us;
 	uint64_t		 seq;

@@ -63,6 +63,7 @@ run_free(struct run *run)
 	free(run->to);
 	free(run->account_id);
 	free(run->thread_id);
+	free(run->reply_to_id);
 	free(run->response_id);
 	free(run->abort_reason);
 	free(run->stop_reason);
@@ -259,6 +260,10 @@ run_new(const struct chela_agent_start *rq, const char *key)
 	run->to = dup_or_null(rq->to);
 	run->account_id = dup_or_null(rq->account_id);
 	run->thread_id = dup_or_null(rq->thread_id);
+	if (rq->struct_size >= sizeof *rq) {
+		run->reply_to_id = dup_or_null(rq->reply_to_id);
+		run->input = rq->input;
+	}
 	run->attachments = json_object_get(rq->attachments);
 	run->timeout_us = rq->timeout_us;
 	if (run->timeout_us == 0) {
@@ -472,6 +477,7 @@ run_describe(const struct run *run, struct chela_agent_run *ret_run)
 	o.text = run->text.s != NULL ? run->text.s : "";
 	o.message = run->message;
 	o.accepted_at_ms = run->accepted_ms;
+	o.input = run->input;
 	memcpy(ret_run, &o, size < sizeof o ? size : sizeof o);
 }
 

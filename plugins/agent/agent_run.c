@@ -143,6 +143,7 @@ store_user(struct run *run)
 		.struct_size = sizeof in,
 		.key = run->key,
 		.run_id = run->id,
+		.reply_to_id = run->reply_to_id,
 	};
 	char	 once[CHELA_RUN_ID_MAX + 8];
 	int	 r;

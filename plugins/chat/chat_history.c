@@ -320,6 +320,51 @@ add_page(const struct page *p, const struct chela_row *rows, size_t n,
 		json_object_object_add(o, "metadata", metadata(id));
 }
 
+/* What is said of a session that nobody has written to yet. */
+static struct json_object *
+row_to_come(const struct page *p)
+{
+	struct json_object	*row, *defaults;
+	char			 agent[CHELA_SESSION_AGENT_MAX + 1] = "";
+	char			 main_key[CHELA_SESSION_KEY_MAX + 1] = "";
+	bool			 is_group = strstr(p->key, ":group:") != NULL ||
+				    strstr(p->key, ":channel:") != NULL;
+
+	row = json_object_new_object();
+	(void)chat.sessions->agent_of(p->key, agent);
+	(void)chat.sessions->main_key(agent, main_key);
+	set_str(row, "key", p->key);
+	set_str(row, "kind", is_group ? "group" : "direct");
+	set_str(row, "agentId", agent);
+	set_bool(row, "isMain", strcmp(p->key, main_key) == 0);
+	json_object_object_add(row, "updatedAt", NULL);
+	set_bool(row, "archived", false);
+	set_bool(row, "hasActiveRun", false);
+	json_object_object_add(row, "activeRunIds", json_object_new_array());
+	defaults = chat.sessions->defaults(agent);
+	json_object_object_foreach(defaults, name, val) {
+		if (val != NULL)
+			json_object_object_add(row, name,
+			    json_object_get(val));
+	}
+	json_object_put(defaults);
+	return (row);
+}
+
+/* The session as lists show it, and where its conversation ends. */
+static struct json_object *
+session_info(const struct page *p)
+{
+	struct json_object	*row;
+	char			 leaf[LEAF_MAX + 1];
+
+	row = p->is_there ? chat.sessions->row(p->key) : row_to_come(p);
+	leaf_name(p->key, leaf);
+	json_object_object_add(row, "activeLeafEntryId", *leaf == '\0' ? NULL :
+	    json_object_new_string(leaf));
+	return (row);
+}
+
 static void
 page_answer(struct page *p, const struct chela_row *rows, size_t n)
 {
@@ -334,13 +379,11 @@ page_answer(struct page *p, const struct chela_row *rows, size_t n)
 		add_page(p, rows, n, o);
 	if (p->is_there && (p->is_delta || p->before == 0))
 		add_cursor(p, rows, n, o);
-	row = p->is_there ? chat.sessions->row(p->key) : NULL;
-	if (row != NULL) {
-		level = get_str(row, "thinkingLevel");
-		if (!p->is_delta)
-			set_str(o, "thinkingLevel", level);
-		json_object_object_add(o, "sessionInfo", row);
-	}
+	row = session_info(p);
+	level = get_str(row, "thinkingLevel");
+	if (!p->is_delta)
+		set_str(o, "thinkingLevel", level);
+	json_object_object_add(o, "sessionInfo", row);
 	add_live(p, o);
 	add_receipts(p, rows, n, o);
 	head = json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN |
@@ -400,8 +443,14 @@ page_found(int r, const struct chela_row *rows, size_t n, void *arg)
 	struct page	*p = arg;
 	struct chela_req *req = p->req;
 
-	if (r < 0 || n == 0) {
-		(void)chat.host->req_fail(req, ERR_BAD, "message not found");
+	if (r < 0) {
+		(void)chat.host->req_fail(req, ERR_GONE,
+		    "the transcript can not be read");
+		page_free(p);
+		return;
+	}
+	if (n == 0) {
+		page_answer(p, NULL, 0);
 		page_free(p);
 		return;
 	}
@@ -477,6 +526,9 @@ page_call(struct chela_req *req, struct json_object *params, bool is_startup)
 	    get_any(params, "offset") != NULL))
 		return (chat.host->req_fail(req, ERR_BAD,
 		    "cursor goes with neither offset nor messageId"));
+	if (id == NULL && get_str(params, "sessionId") != NULL)
+		return (chat.host->req_fail(req, ERR_BAD,
+		    "sessionId requires messageId"));
 	p = calloc(1, sizeof *p);
 	if (p == NULL)
 		return (-ENOMEM);

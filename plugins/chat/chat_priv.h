@@ -40,10 +40,13 @@ struct chat {
 
 extern struct chat chat;	/* chat.c */
 
+#define LEAF_MAX	95u	/* bytes of a leaf's name */
+
 /* How a call of chat.send ended: a result, or an error. */
 struct outcome {
 	struct json_object	*result;	/* gives */
 	const char		*code;		/* NULL: result holds */
+	const char		*reason;	/* details.reason, or NULL */
 	char			 message[512];
 };
 
@@ -83,6 +86,11 @@ chela_handler_fn chat_send, chat_abort, chat_inject, chat_history, chat_startup,
     chat_message_get, chat_metadata, chat_tool_titles;
 
 /* chat_util.c */
+/*
+ * Names the newest row of a session, "" when it has none: what a client that
+ * has read this far says with its next message.
+ */
+void	leaf_name(const char *key, char ret[LEAF_MAX + 1]);
 /* The session of a call; false: the outcome says why not. */
 bool	call_key(struct json_object *params, char *ret_key,
 	    struct outcome *ret);

@@ -12,6 +12,8 @@
 
 #include "chat_priv.h"
 
+#define PRINT_PART	4096u	/* bytes of each end of a file */
+
 /* Messages that stop instead of starting something. */
 static bool
 is_stop(const char *message)
@@ -53,9 +55,40 @@ status_result(const char *run_id, const char *status)
 	return (o);
 }
 
+static uint64_t
+print_add(uint64_t h, const char *s, size_t len)
+{
+	size_t	 i;
+
+	for (i = 0; i < len; i++)
+		h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
+	return (h);
+}
+
+/* Tells one input from another; of a file, its size and both ends. */
+static uint64_t
+input_print(const char *message, struct json_object *files)
+{
+	uint64_t	 h = print_add(0xcbf29ce484222325u, message,
+			    strlen(message));
+	const char	*data;
+	size_t		 i, n, len, part;
+
+	n = files != NULL ? json_object_array_length(files) : 0;
+	for (i = 0; i < n; i++) {
+		data = get_str(json_object_array_get_idx(files, i), "data");
+		len = data != NULL ? strlen(data) : 0;
+		part = len < PRINT_PART ? len : PRINT_PART;
+		h = print_add(h, (const char *)&len, sizeof len);
+		h = print_add(h, data, part);
+		h = print_add(h, data + len - part, part);
+	}
+	return (h);
+}
+
 /* What is known of this key already; false: nothing. */
 static bool
-known(const char *id, struct outcome *ret)
+known(const char *id, uint64_t input, struct outcome *ret)
 {
 	struct chela_agent_run	 run = { .struct_size = sizeof run };
 	const char		*error = NULL;
@@ -72,6 +105,12 @@ known(const char *id, struct outcome *ret)
 			r = run.state == CHELA_RUN_FAILED ||
 			    run.state == CHELA_RUN_TIMEOUT ? -1 : 2;
 			error = run.error;
+		}
+		if (run.input != 0 && run.input != input) {
+			ret->reason = "chat-request-conflict";
+			(void)outcome_fail(ret, ERR_BAD, "this idempotencyKey "
+			    "belongs to another message");
+			return (true);
 		}
 	}
 	if (r < 0)
@@ -113,6 +152,9 @@ run_start(struct json_object *params, const char *key, const char *message,
 	rq.message = message;
 	rq.attachments = attachments;
 	rq.thinking = get_str(params, "thinking");
+	rq.reply_to_id = get_str(params, "replyToId");
+	/* What a command leaves of it is still that message. */
+	rq.input = input_print(get_str(params, "message"), attachments);
 	rq.timeout_us = ms > 0 && ms < INT64_MAX / 1000 ?
 	    (uint64_t)ms * 1000 : 0;
 	rq.queue_mode = queue_mode(params);
@@ -147,6 +189,21 @@ run_failed(struct outcome *ret, int r, const char *why, const char *id)
 	}
 }
 
+/* Has the client read all that its message would follow? */
+static bool
+is_at_leaf(struct json_object *params, const char *key)
+{
+	struct json_object	*want = NULL;
+	char			 leaf[LEAF_MAX + 1];
+	const char		*s;
+
+	if (!json_object_object_get_ex(params, "expectedLeafEntryId", &want))
+		return (true);
+	s = want != NULL ? json_object_get_string(want) : "";
+	leaf_name(key, leaf);
+	return (strcmp(s, leaf) == 0);
+}
+
 /* A stop word: nothing is started, nothing is remembered. */
 static int
 stop_all(const char *key, struct outcome *ret)
@@ -178,7 +235,7 @@ send_now(struct chela_req *req, struct json_object *params,
 		return (-EINVAL);
 	if (chat.agent->attachments(get_any(params, "attachments"), &files,
 	    &why) < 0)
-		return (outcome_fail(ret, ERR_BAD, "%s", why));
+		return (outcome_fail(ret, ERR_BAD, "Error: %s", why));
 	if (is_blank(message) && files == NULL)
 		return (outcome_fail(ret, ERR_BAD,
 		    "message or attachment required"));
@@ -193,8 +250,14 @@ send_now(struct chela_req *req, struct json_object *params,
 		goto out;
 	}
 	r = 0;
-	if (known(id, ret)) {
+	if (known(id, input_print(message, files), ret)) {
 		r = ret->code != NULL ? -EINVAL : 0;
+		goto out;
+	}
+	if (!is_at_leaf(params, key)) {
+		ret->reason = "active-leaf-changed";
+		r = outcome_fail(ret, ERR_BAD, "the conversation has gone on "
+		    "since it was read: read it again");
 		goto out;
 	}
 	if (!get_bool(params, "suppressCommandInterpretation", false)) {

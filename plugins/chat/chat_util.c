@@ -18,6 +18,25 @@ outcome_fail(struct outcome *out, const char *code, const char *fmt, ...)
 	return (-EINVAL);
 }
 
+void
+leaf_name(const char *key, char ret[LEAF_MAX + 1])
+{
+	struct chela_session_info	 info = { .struct_size = sizeof info };
+	struct json_object		*entry = NULL;
+	const char			*rev;
+
+	*ret = '\0';
+	if (chat.sessions->info(key, &info) < 0 ||
+	    info.last_seq < info.first_seq)
+		return;
+	(void)chat.sessions->get(key, &entry);
+	rev = get_str(entry, "lifecycleRevision");
+	(void)snprintf(ret, LEAF_MAX + 1, "%.64s.%llu",
+	    rev != NULL ? rev : info.session_id,
+	    (unsigned long long)info.last_seq);
+	json_object_put(entry);
+}
+
 bool
 call_key(struct json_object *params, char *ret_key, struct outcome *ret)
 {
@@ -26,7 +45,7 @@ call_key(struct json_object *params, char *ret_key, struct outcome *ret)
 	int		 r;
 
 	if (agent_name != NULL && chat.sessions->agent_id(agent_name, id) < 0) {
-		(void)outcome_fail(ret, ERR_BAD, "unknown agent id \"%s\"",
+		(void)outcome_fail(ret, ERR_BAD, "Unknown agent id \"%s\"",
 		    agent_name);
 		return (false);
 	}
@@ -43,8 +62,15 @@ call_key(struct json_object *params, char *ret_key, struct outcome *ret)
 int
 answer(struct chela_req *req, struct outcome *out)
 {
-	if (out->code != NULL)
-		return (chat.host->req_fail(req, out->code, "%s",
+	struct chela_error	 extra = { .struct_size = sizeof extra };
+
+	if (out->code != NULL) {
+		if (out->reason != NULL) {
+			extra.details = json_object_new_object();
+			set_str(extra.details, "reason", out->reason);
+		}
+		return (chat.host->req_fail_with(req, out->code, &extra, "%s",
 		    out->message));
+	}
 	return (chat.host->req_reply(req, out->result));
 }

@@ -81,7 +81,7 @@ create_key(struct create *c, struct json_object *params)
 		agent_default(agent);
 	} else if (agent_find(agent_name, agent) < 0) {
 		(void)sessions.host->req_fail(c->req, ERR_BAD,
-		    "unknown agent id \"%s\"", agent_name);
+		    "Unknown agent id \"%s\"", agent_name);
 		return (-ENOENT);
 	}
 	if (once == NULL || !id_is_plain(once)) {

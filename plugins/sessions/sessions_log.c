@@ -213,16 +213,22 @@ static void
 row_stamp(struct append_job *job, const struct chela_session_append *in,
     uint64_t now)
 {
-	struct json_object *own = json_object_new_object();
+	struct json_object *own = json_object_new_object(), *position;
 
 	if (get_any(job->row, "timestamp") == NULL)
 		set_int(job->row, "timestamp", (int64_t)now);
 	set_str(own, "id", job->id);
 	set_int(own, "seq", (int64_t)job->seq);
-	set_int(own, "transcriptPosition", (int64_t)job->seq);
+	position = json_object_new_object();
+	set_str(position, "source", job->session_id);
+	set_int(position, "rawSeq", (int64_t)job->seq);
+	json_object_object_add(own, "transcriptPosition", position);
 	set_int(own, "recordTimestampMs", (int64_t)now);
 	set_str(own, "idempotencyKey", in->idempotency_key);
 	set_str(own, "runId", in->run_id);
+	if (in->struct_size >= offsetof(struct chela_session_append,
+	    reply_to_id) + sizeof in->reply_to_id)
+		set_str(own, "replyToId", in->reply_to_id);
 	json_object_object_add(job->row, "__openclaw", own);
 }
 

@@ -108,7 +108,7 @@ call_key(struct chela_req *req, struct json_object *params,
 
 	if (agent != NULL && agent_find(agent, id) < 0) {
 		(void)sessions.host->req_fail(req, ERR_BAD,
-		    "unknown agent id \"%s\"", agent);
+		    "Unknown agent id \"%s\"", agent);
 		return (-ENOENT);
 	}
 	r = key != NULL ? key_canonical(key, agent, ret_key) : -EINVAL;

@@ -236,7 +236,140 @@ checks_come_in_their_order(void)
 	    "\"message\":\"\",\"idempotencyKey\":\"R2\",\"attachments\":["
 	    "{\"fileName\":\"a.png\",\"content\":\"x\"}]}");
 	CU_ASSERT_STRING_EQUAL(fake_message(r),
-	    "attachment a.png: invalid base64 content");
+	    "Error: attachment a.png: invalid base64 content");
+	json_object_put(r);
+	end(f);
+}
+
+static void
+a_key_belongs_to_one_message(void)
+{
+	struct fake		*f = begin("{}");
+	struct json_object	*r;
+
+	turn(f, "main", "hi", "R1", "yes");
+	r = send_text(f, "main", "hi", "R1");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "ok");
+	json_object_put(r);
+	r = send_text(f, "main", "something else", "R1");
+	CU_ASSERT_STRING_EQUAL(fake_code(r), "INVALID_REQUEST");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.reason"),
+	    "chat-request-conflict");
+	json_object_put(r);
+	r = fake_call(f, NULL, "chat.send", "{\"sessionKey\":\"main\","
+	    "\"message\":\"hi\",\"idempotencyKey\":\"R1\",\"attachments\":["
+	    "{\"fileName\":\"a.png\",\"content\":\"iVBORw0KGgoAAAAN\"}]}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.reason"),
+	    "chat-request-conflict");
+	json_object_put(r);
+	/* The same while it runs. */
+	json_object_put(send_text(f, "main", "one", "R2"));
+	CU_ASSERT_FATAL(fakemodel_wait(f, 1));
+	r = send_text(f, "main", "two", "R2");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.reason"),
+	    "chat-request-conflict");
+	json_object_put(r);
+	end(f);
+}
+
+static struct json_object *
+send_after(struct fake *f, const char *leaf, const char *id)
+{
+	return (fake_callf(f, NULL, "chat.send", "{\"sessionKey\":\"main\","
+	    "\"message\":\"go on\",\"idempotencyKey\":\"%s\","
+	    "\"expectedLeafEntryId\":%s%s%s}", id, leaf != NULL ? "\"" : "",
+	    leaf != NULL ? leaf : "null", leaf != NULL ? "\"" : ""));
+}
+
+static void
+a_message_follows_what_was_read(void)
+{
+	struct fake		*f = begin("{}");
+	struct json_object	*r;
+	char			 leaf[128];
+
+	r = fake_call(f, NULL, "chat.history", "{\"sessionKey\":\"main\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.sessionInfo.key"),
+	    "agent:main:main");
+	CU_ASSERT(json_object_get_boolean(fake_get(r,
+	    "result.sessionInfo.isMain")));
+	CU_ASSERT(json_object_object_get_ex(fake_get(r, "result.sessionInfo"),
+	    "activeLeafEntryId", NULL));
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.sessionInfo.activeLeafEntryId"));
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.sessionId"));
+	json_object_put(r);
+	r = send_after(f, "nothing", "R0");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.reason"),
+	    "active-leaf-changed");
+	json_object_put(r);
+	r = send_after(f, NULL, "R1");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "started");
+	json_object_put(r);
+	CU_ASSERT_FATAL(fakemodel_wait(f, 0));
+	fakemodel_say(0, "a");
+	fakemodel_end(0, CHELA_MODEL_OK, NULL);
+	fake_settle(f);
+	r = send_after(f, NULL, "R2");
+	CU_ASSERT_STRING_EQUAL(fake_code(r), "INVALID_REQUEST");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.reason"),
+	    "active-leaf-changed");
+	json_object_put(r);
+	/* A message that is there already is told so, whatever follows. */
+	r = send_after(f, NULL, "R1");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "ok");
+	json_object_put(r);
+	r = fake_call(f, NULL, "chat.startup", "{\"sessionKey\":\"main\"}");
+	(void)snprintf(leaf, sizeof leaf, "%s",
+	    fake_str(r, "result.sessionInfo.activeLeafEntryId"));
+	json_object_put(r);
+	turn(f, "main", "between", "R3", "b");
+	r = send_after(f, leaf, "R4");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.reason"),
+	    "active-leaf-changed");
+	json_object_put(r);
+	r = fake_call(f, NULL, "chat.history", "{\"sessionKey\":\"main\"}");
+	(void)snprintf(leaf, sizeof leaf, "%s",
+	    fake_str(r, "result.sessionInfo.activeLeafEntryId"));
+	json_object_put(r);
+	r = send_after(f, leaf, "R4");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "started");
+	json_object_put(r);
+	end(f);
+}
+
+static void
+a_row_tells_what_it_replies_to(void)
+{
+	struct fake		*f = begin("{}");
+	struct json_object	*r;
+
+	json_object_put(fake_call(f, NULL, "chat.send",
+	    "{\"sessionKey\":\"main\",\"message\":\"hi\",\"idempotencyKey\":"
+	    "\"R1\",\"replyToId\":\"that-row\"}"));
+	CU_ASSERT_FATAL(fakemodel_wait(f, 0));
+	r = fake_call(f, NULL, "chat.history", "{\"sessionKey\":\"main\"}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r,
+	    "result.messages.0.__openclaw.replyToId"), "that-row");
+	CU_ASSERT_STRING_EQUAL(fake_str(r,
+	    "result.messages.0.__openclaw.transcriptPosition.source"),
+	    fake_str(r, "result.sessionId"));
+	CU_ASSERT_EQUAL(json_object_get_int(fake_get(r,
+	    "result.messages.0.__openclaw.transcriptPosition.rawSeq")), 1);
+	json_object_put(r);
+	/* A page around a row that is gone is empty. */
+	r = fake_call(f, NULL, "chat.history",
+	    "{\"sessionKey\":\"main\",\"messageId\":\"none\"}");
+	CU_ASSERT(fake_ok(r));
+	CU_ASSERT_EQUAL(json_object_array_length(fake_get(r,
+	    "result.messages")), 0);
+	json_object_put(r);
+	r = fake_call(f, NULL, "chat.history",
+	    "{\"sessionKey\":\"main\",\"sessionId\":\"x\"}");
+	CU_ASSERT_STRING_EQUAL(fake_message(r), "sessionId requires messageId");
+	json_object_put(r);
+	r = fake_call(f, NULL, "chat.history",
+	    "{\"sessionKey\":\"main\",\"maxBytes\":100}");
+	CU_ASSERT(!fake_ok(r));
 	json_object_put(r);
 	end(f);
 }
@@ -615,6 +748,9 @@ static const struct cu_case cases[] = {
 	CU_CASE(a_turn_streams_and_ends),
 	CU_CASE(failures_are_remembered),
 	CU_CASE(checks_come_in_their_order),
+	CU_CASE(a_key_belongs_to_one_message),
+	CU_CASE(a_message_follows_what_was_read),
+	CU_CASE(a_row_tells_what_it_replies_to),
 	CU_CASE(images_reach_the_model_but_not_the_history),
 	CU_CASE(stop_text_aborts),
 	CU_CASE(abort_is_for_the_own_session),

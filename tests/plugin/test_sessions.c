@@ -404,7 +404,7 @@ created_sessions_can_be_forked(void)
 	CU_ASSERT_STRING_EQUAL(fake_message(r), "label already in use: Copy");
 	json_object_put(r);
 	r = fake_call(f, NULL, "sessions.create", "{\"agentId\":\"nobody\"}");
-	CU_ASSERT_STRING_EQUAL(fake_message(r), "unknown agent id \"nobody\"");
+	CU_ASSERT_STRING_EQUAL(fake_message(r), "Unknown agent id \"nobody\"");
 	json_object_put(r);
 	r = fake_call(f, NULL, "sessions.create", "{\"message\":\"hello\"}");
 	CU_ASSERT(fake_ok(r));

@@ -60,6 +60,8 @@ struct chela_agent_start {
 	const char		*to;
 	const char		*account_id;
 	const char		*thread_id;
+	const char		*reply_to_id;	/* of a row; or NULL */
+	uint64_t		 input;	/* fingerprint of it, for the caller */
 };
 
 /* One run; all strings are lent until the next turn of the loop. */
@@ -76,6 +78,7 @@ struct chela_agent_run {
 	const char	*text;		/* the answer so far */
 	const char	*message;	/* what it answers */
 	uint64_t	 accepted_at_ms;
+	uint64_t	 input;		/* as start() was given it */
 };
 
 /* What happened to a run. All is lent until the callback returns. */

@@ -62,6 +62,7 @@ struct chela_session_append {
 	const char		*id;		/* NULL: a new UUID */
 	const char		*run_id;	/* or NULL */
 	const char		*idempotency_key; /* or NULL */
+	const char		*reply_to_id;	/* another row's, or NULL */
 };
 
 /*
