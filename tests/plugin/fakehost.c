@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include "core/base/clock.h"
+#include "tests/plugin/fakeroutes.h"
 
 struct service {
 	struct list	 link;
@@ -326,6 +327,7 @@ ctx_sweep(struct chela_ctx *ctx)
 {
 	fake_loop_sweep(ctx);
 	fake_hooks_free(ctx);
+	fake_routes_drop(ctx);
 	json_object_put(ctx->conf);
 	ctx->conf = NULL;
 	ctx->priv = NULL;
@@ -572,6 +574,7 @@ fake_down(struct fake *f)
 
 	for (l = f->ctxs.prev; l != &f->ctxs; l = l->prev) {
 		ctx = container_of(l, struct chela_ctx, link);
+		fake_routes_drop(ctx);
 		if (ctx->is_started && ctx->plugin->stop != NULL)
 			ctx->plugin->stop(ctx);
 		ctx->is_started = false;
@@ -646,7 +649,8 @@ fake_new(void)
 	fake_store_table(h);
 	fake_call_table(h);
 	f->all = fake_conn_new(f, NULL);
-	if (fake_service(f, "core", CHELA_CONNS_SERVICE, &fake_conns) < 0)
+	if (fake_service(f, "core", CHELA_CONNS_SERVICE, &fake_conns) < 0 ||
+	    fake_service(f, "core", CHELA_ROUTES_SERVICE, &fake_routes) < 0)
 		abort();
 	return (f);
 }

@@ -19,6 +19,7 @@ check_LTLIBRARIES += tests/plugin/libfake.la
 tests_plugin_libfake_la_SOURCES = tests/plugin/fakehost.h \
 	tests/plugin/fakehost_priv.h tests/plugin/fakehost.c \
 	tests/plugin/fakecall.c tests/plugin/fakeloop.c \
+	tests/plugin/fakeroutes.c tests/plugin/fakeroutes.h \
 	tests/plugin/fakestore.c \
 	tests/plugin/fakeschema.c tests/plugin/server.c tests/plugin/server.h
 tests_plugin_libfake_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
@@ -30,3 +31,9 @@ TESTS += tests/plugin/test_fakehost
 endif
 tests_plugin_test_fakehost_SOURCES = tests/plugin/test_fakehost.c
 tests_plugin_test_fakehost_LDADD = $(FAKE_LIBS)
+if HAVE_CUNIT
+check_PROGRAMS += tests/plugin/test_fakeroutes
+TESTS += tests/plugin/test_fakeroutes
+endif
+tests_plugin_test_fakeroutes_SOURCES = tests/plugin/test_fakeroutes.c
+tests_plugin_test_fakeroutes_LDADD = $(FAKE_LIBS)
