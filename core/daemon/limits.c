@@ -39,6 +39,8 @@ daemon_load_limits(const struct conf *conf, struct net_limits *lim)
 	    lim->message_max);
 	lim->out_max = limit(conf, "gateway.limits.maxBufferedBytes",
 	    lim->out_max);
+	lim->out_total = limit(conf, "gateway.limits.maxBufferedTotalBytes",
+	    lim->out_total);
 	lim->held_max = limit(conf, "gateway.limits.maxHeldBytes",
 	    lim->held_max);
 }

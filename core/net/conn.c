@@ -101,7 +101,7 @@ void
 conn_free(struct conn *c)
 {
 	list_remove(&c->link);
-	c->net->held -= c->ws_held;
+	c->net->held -= c->n_held;
 	ws_fini(&c->ws);
 	http_free(c->http);
 	free(c);
@@ -254,17 +254,17 @@ conn_on_peer_close(struct conn *c, uint16_t code)
 }
 
 /*
- * Messages in pieces are bounded for all connections together too: a hundred peers
- * with 25 MiB each are not what the machine is for.
+ * What was received and not handed out is bounded for all connections together
+ * too: a hundred peers with 25 MiB each are not what the machine is for.
  */
 static void
 conn_count_held(struct conn *c)
 {
 	struct net	*n = c->net;
-	size_t		 now = ws_held(&c->ws);
+	size_t		 now = ws_held(&c->ws) + c->held.cap;
 
-	n->held = n->held - c->ws_held + now;
-	c->ws_held = (uint32_t)now;
+	n->held = n->held - c->n_held + now;
+	c->n_held = now;
 	if (!ws_is_busy(&c->ws))
 		c->message_us = 0;
 	else if (c->message_us == 0)
@@ -323,10 +323,10 @@ conn_feed(struct conn *c, char *bytes, size_t len)
 		}
 	} while (c->state != CONN_DEAD && ev.what != WS_MORE);
 	c->is_in_feed = false;
-	conn_count_held(c);
 	if (len > 0 && c->state == CONN_OPEN &&
 	    buf_add(&c->held, bytes, len) < 0)
 		conn_kill(c);
+	conn_count_held(c);
 	conn_update_reading(c);
 }
 
@@ -589,28 +589,6 @@ conn_queued(const struct conn *c)
 	return (c->out.len);
 }
 
-/* Room for a frame, or what becomes of the connection that has none. */
-static int
-conn_room(struct conn *c, size_t len, bool is_droppable)
-{
-	struct net	*n = c->net;
-
-	if (c->state != CONN_OPEN)
-		return (-EPIPE);
-	if (likely(c->out.len + len <= n->lim.out_max || c->out.len == 0))
-		return (0);
-	if (is_droppable)
-		return (-EAGAIN);
-	/*
-	 * What is queued will not be read in time. Drop it behind the frame that
-	 * is under way, so that the close reason is the next thing on the wire.
-	 */
-	n->stats.slow_consumers++;
-	out_cut(&c->out);
-	conn_close(c, 1008, "slow consumer");
-	return (-ENOBUFS);
-}
-
 static int
 conn_queued_some(struct conn *c, int r)
 {
@@ -638,7 +616,7 @@ conn_send(struct conn *c, const char *text, size_t len, bool is_droppable)
 	size_t		 n;
 	int		 r;
 
-	r = conn_room(c, len, is_droppable);
+	r = conn_room(c, len, len, is_droppable);
 	if (r < 0)
 		return (r);
 	n = ws_head(head, WS_OP_TEXT, len, NULL);
@@ -655,7 +633,7 @@ conn_send_shared(struct conn *c, struct outseg *body, const char *head,
 
 	if (head_len > sizeof first - 14)
 		return (-EINVAL);
-	r = conn_room(c, len, is_droppable);
+	r = conn_room(c, len, len - outseg_len(body), is_droppable);
 	if (r < 0)
 		return (r);
 	n = ws_head((unsigned char *)first, WS_OP_TEXT, len, NULL);

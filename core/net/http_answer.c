@@ -132,7 +132,8 @@ conn_http_reply(struct conn *c, const struct net_reply *reply)
 	    "Connection: close\r\n", reply->body_len);
 	http_answer_head(&b, reply, framing);
 	(void)buf_add(&b, reply->body, reply->body_len);
-	if (b.is_failed || out_add(&c->out, b.data, b.len, NULL, 0) < 0) {
+	if (b.is_failed || !net_make_room(c->net, b.len) ||
+	    out_add(&c->out, b.data, b.len, NULL, 0) < 0) {
 		buf_fini(&b);
 		conn_kill(c);
 		return;

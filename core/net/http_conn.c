@@ -265,7 +265,8 @@ hfile_done(void *arg)
 		return;
 	}
 	/* Shorter than it was said to be: the length cannot be made true. */
-	if (f->got <= 0 || out_add(&q->conn->out, f->piece, (size_t)f->got, NULL,
+	if (f->got <= 0 || !net_make_room(q->conn->net, (size_t)f->got) ||
+	    out_add(&q->conn->out, f->piece, (size_t)f->got, NULL,
 	    0) < 0)
 		q->is_broken = true;
 	else {
@@ -491,7 +492,8 @@ hreq_answer(struct hreq *q, const struct net_reply *reply, const char *length,
 	http_answer_head(&b, reply, framing);
 	if (!q->is_head && reply->status != 204 && reply->status != 304)
 		(void)buf_add(&b, reply->body, reply->body_len);
-	if (b.is_failed || out_add(&c->out, b.data, b.len, NULL, 0) < 0)
+	if (b.is_failed || !net_make_room(c->net, b.len) ||
+	    out_add(&c->out, b.data, b.len, NULL, 0) < 0)
 		q->is_broken = true;
 	buf_fini(&b);
 	q->progress_us = clock_now_us();
@@ -563,6 +565,13 @@ hreq_begin(struct hreq *q, const struct net_reply *reply)
 	return (hreq_answer(q, reply, NULL, HREQ_STREAM));
 }
 
+void
+hreq_break(struct hreq *q)
+{
+	q->is_broken = true;
+	conn_dirty(q->conn);
+}
+
 int
 hreq_write(struct hreq *q, const void *bytes, size_t len)
 {
@@ -577,6 +586,10 @@ hreq_write(struct hreq *q, const void *bytes, size_t len)
 	if (o->len > 0 && o->len + len > HTTP_QUEUE_MAX) {
 		q->is_drain_due = true;
 		return (-ENOBUFS);
+	}
+	if (!net_make_room(q->conn->net, len) || q->is_broken) {
+		hreq_break(q);
+		return (-EPIPE);
 	}
 	if (o->len == 0)
 		q->progress_us = clock_now_us();
@@ -600,13 +613,6 @@ hreq_end(struct hreq *q)
 	q->state = HREQ_DONE;
 	conn_dirty(q->conn);
 	return (0);
-}
-
-void
-hreq_break(struct hreq *q)
-{
-	q->is_broken = true;
-	conn_dirty(q->conn);
 }
 
 size_t

@@ -22,7 +22,7 @@ core_libnet_la_SOURCES = core/net/conn.c core/net/conn_tls.c core/net/http.h \
 	core/net/http_answer.c core/net/http_body.c core/net/http_body.h \
 	core/net/http_conn.c core/net/net.c \
 	core/net/net.h core/net/net_priv.h core/net/out.c core/net/out.h \
-	core/net/tls.c core/net/tls.h core/net/tls_cert.c
+	core/net/room.c core/net/tls.c core/net/tls.h core/net/tls_cert.c
 core_libnet_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS)
 core_libnet_la_LIBADD = core/libhttphead.la core/libws.la core/libbase.la \
 	$(GNUTLS_LIBS)
@@ -31,6 +31,12 @@ check_PROGRAMS += tests/unit/test_out
 TESTS += tests/unit/test_out
 tests_unit_test_out_SOURCES = tests/unit/test_out.c tests/unit/cu.h
 tests_unit_test_out_LDADD = core/libnet.la $(CUNIT_LIBS)
+check_PROGRAMS += tests/unit/test_room
+TESTS += tests/unit/test_room
+tests_unit_test_room_SOURCES = tests/unit/test_room.c tests/unit/cu.h
+tests_unit_test_room_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS)
+tests_unit_test_room_LDADD = core/libnet.la core/libbase.la $(EVENT_LIBS) \
+	$(CUNIT_LIBS)
 check_PROGRAMS += tests/unit/test_tls
 TESTS += tests/unit/test_tls
 tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/cu.h

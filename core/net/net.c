@@ -38,6 +38,7 @@ net_limits_default(struct net_limits *lim)
 		.message_max = MIB(25),
 		.out_max = MIB(50),
 		.out_pause = KIB(256),
+		.out_total = MIB(256),
 		.held_max = MIB(256),
 	};
 }

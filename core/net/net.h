@@ -31,6 +31,7 @@ struct net_limits {
 	size_t		message_max;		/* bytes, after it */
 	size_t		out_max;		/* queued bytes: slow consumer */
 	size_t		out_pause;		/* queued bytes: stop reading */
+	size_t		out_total;	/* memory of the queues of all */
 	size_t		held_max;	/* bytes of messages in pieces, all */
 };
 
@@ -69,6 +70,8 @@ struct net_handler {
 struct net_stats {
 	uint64_t	accepted, refused_source, refused_total, refused_fd;
 	uint64_t	timeouts, slow_consumers, protocol_errors;
+	uint64_t	shed;		/* of the slow: closed for the rest */
+	uint64_t	dropped;	/* frames, for want of room for all */
 	uint64_t	tls_done, tls_resumed, tls_failed, tls_refused;
 	uint32_t	n_open, n_unauth;
 };

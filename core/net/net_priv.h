@@ -61,7 +61,7 @@ struct conn {
 	struct event		 ev_read;
 	struct event		 ev_write;
 	struct ws		 ws;
-	uint32_t		 ws_held;	/* as counted in net.held */
+	size_t			 n_held;	/* as counted in net.held */
 	struct out		 out;
 	struct buf		 held;		/* read, not yet handed out */
 	char			 remote[46];	/* INET6_ADDRSTRLEN */
@@ -116,7 +116,7 @@ struct net {
 	bool			 is_step_due;
 	char			*tls_in;	/* as the socket gave it */
 	char			*tls_out;	/* one record of plain text */
-	size_t			 held;		/* bytes that all ws hold */
+	size_t			 held;		/* received, not handed out */
 	size_t			 bodies;	/* bytes of HTTP bodies */
 	bool			 is_draining;	/* see net_drain_http() */
 };
@@ -155,6 +155,14 @@ void	 http_after_flush(struct conn *c, bool is_sent, bool is_waiting);
 void	 http_gone(struct hreq *q);
 void	 http_free(struct hreq *q);
 void	 http_expire(struct net *n, uint64_t now);
+
+/* room.c: whether so many more bytes of memory may be queued; sheds for it. */
+bool	 net_make_room(struct net *n, size_t more);
+/*
+ * Room for a frame of len bytes that costs more bytes of memory, or what becomes
+ * of the connection that has none: 0, or as conn_send().
+ */
+int	 conn_room(struct conn *c, size_t len, size_t more, bool is_droppable);
 
 /* conn_tls.c */
 void	 conn_tls_on_ready(struct conn *c);	/* readable or writable */

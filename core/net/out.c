@@ -30,6 +30,13 @@ struct out_chunk {
 
 static struct out_chunk	*pool;
 static size_t		 pool_len;
+static size_t		 held;		/* by what is not in the pool */
+
+size_t
+out_held(void)
+{
+	return (held);
+}
 
 struct outseg *
 outseg_new(const char *p, size_t len)
@@ -42,6 +49,7 @@ outseg_new(const char *p, size_t len)
 	s->refs = 1;
 	s->len = len;
 	memcpy(s->data, p, len);
+	held += sizeof *s + len;
 	return (s);
 }
 
@@ -55,8 +63,10 @@ outseg_ref(struct outseg *s)
 struct outseg *
 outseg_unref(struct outseg *s)
 {
-	if (s != NULL && --s->refs == 0)
+	if (s != NULL && --s->refs == 0) {
+		held -= sizeof *s + s->len;
 		free(s);
+	}
 	return (NULL);
 }
 
@@ -108,6 +118,7 @@ chunk_new(size_t need, bool is_exact)
 	c->next = NULL;
 	c->shared = NULL;
 	c->pre = c->off = c->len = 0;
+	held += sizeof *c + c->cap;
 	return (c);
 }
 
@@ -115,6 +126,7 @@ static void
 chunk_free(struct out_chunk *c)
 {
 	(void)outseg_unref(c->shared);
+	held -= sizeof *c + c->cap;
 	if (c->cap == OUT_CHUNK - sizeof *c && pool_len < OUT_POOL_MAX) {
 		c->next = pool;
 		pool = c;

