@@ -209,8 +209,8 @@ info_fill(const struct chela_ctx *ctx, struct chela_plugin_info *ret)
 	info.error = ctx->error != NULL ? ctx->error : "";
 	info.n_methods = ctx->desc != NULL ? ctx->desc->n_methods : 0;
 	info.n_events = ctx->desc != NULL ? ctx->desc->n_events : 0;
-	for (i = 0; i < ctx->n_methods; i++) {
-		const struct method *m = &ctx->methods[i];
+	for (i = 0; ctx->methods != NULL && i < ctx->methods->n; i++) {
+		const struct method *m = &ctx->methods->all[i];
 
 		info.n_calls += m->n_calls;
 		info.n_failures += m->n_failures;

@@ -22,6 +22,7 @@
 
 #define NAME_SHOWN_MAX	128	/* bytes of an unknown method's name */
 #define SLOW_WARN_US	SEC_US(60)
+#define BUSY_RETRY_MS	1000
 
 /* A call whose params a worker parses and checks. */
 struct large_call {
@@ -182,6 +183,25 @@ call_admit(struct host *h, struct peer *p, const struct proto_call *c)
 	return (m);
 }
 
+static const char	 busy[] =
+    "The server is busy. Please try again in a moment.";
+
+/* What all clients together may have under way. */
+static bool
+call_is_too_much(struct host *h, struct peer *p, const struct proto_call *c)
+{
+	struct proto_error	 e = { .code = "UNAVAILABLE", .message = busy,
+	    .message_len = sizeof busy - 1, .is_retryable = true,
+	    .has_retry_after = true, .retry_after_ms = BUSY_RETRY_MS };
+
+	if (likely(h->n_reqs < HOST_REQS_MAX && (h->params_len == 0 ||
+	    h->params_len + c->params_len <= HOST_PARAMS_MAX)))
+		return (false);
+	h->n_busy++;
+	(void)proto_failure(p, c->id, c->id_len, &e);
+	return (true);
+}
+
 static struct chela_req *
 req_new(struct method *m, struct peer *p, const struct proto_call *c)
 {
@@ -204,12 +224,17 @@ req_new(struct method *m, struct peer *p, const struct proto_call *c)
 	req->refs = 1;
 	req->ctx = m->ctx;
 	req->method = m;
+	req->methods = m->ctx->methods;
+	req->methods->refs++;
 	req->peer = peer_ref(p);
 	list_append(&p->reqs, &req->link);
 	/* Beyond the limit the peer is not read until something is answered. */
 	if (++p->n_reqs == PROTO_PENDING_MAX)
 		conn_pause(p->conn);
 	m->ctx->n_reqs++;
+	m->ctx->host->n_reqs++;
+	req->params_len = c->params_len;
+	m->ctx->host->params_len += c->params_len;
 	return (req);
 }
 
@@ -281,6 +306,9 @@ req_unref(struct chela_req *req)
 	req_drop_params(req);
 	if (req->id != req->id_inline)
 		free(req->id);
+	ctx->host->n_reqs--;
+	ctx->host->params_len -= req->params_len;
+	(void)methods_unref(req->methods);
 	req->magic = 0;
 	free(req);
 	ctx->n_reqs--;
@@ -653,7 +681,11 @@ large_parsed(void *arg)
 	struct peer		*p = lc->peer;
 
 	if (req->peer != NULL) {
-		if (req->ctx->state != PLUGIN_ACTIVE)
+		/* It lost its place meanwhile, perhaps its right too (AB-061). */
+		if (p->conn == NULL || conn_is_closing(p->conn)) {
+			req->is_answered = true;
+			req_settle(req);
+		} else if (req->ctx->state != PLUGIN_ACTIVE)
 			req_fail_text(req, "UNAVAILABLE", "plugin '%s' was "
 			    "disabled", req->ctx->name);
 		else if (lc->r == -ENOMEM)
@@ -716,7 +748,7 @@ host_on_call(void *arg, struct peer *p, const struct proto_call *c)
 	int			 r;
 
 	m = call_admit(h, p, c);
-	if (m == NULL)
+	if (m == NULL || call_is_too_much(h, p, c))
 		goto out;
 	req = req_new(m, p, c);
 	if (req == NULL) {
@@ -740,8 +772,7 @@ host_on_call(void *arg, struct peer *p, const struct proto_call *c)
 			(void)req_unref(req);
 			return;		/* it took the frame */
 		}
-		req_fail_text(req, "UNAVAILABLE", "The server is busy. Please "
-		    "try again in a moment.");
+		req_fail_text(req, "UNAVAILABLE", "%s", busy);
 		goto out;
 	}
 	if (c->params_kind == 0) {

@@ -410,6 +410,7 @@ host_stop(struct host *h)
 	struct list	*l, *prev;
 
 	h->is_running = false;
+	host_end_refresh(h);
 	/* The host outlives the loop, and these must not. */
 	h->inotify_watch = loop_watch_free(h->inotify_watch);
 	h->inotify_timer = loop_timer_free(h->inotify_timer);
@@ -436,6 +437,9 @@ host_fini(struct host *h)
 		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
 
 		prev = l->prev;
+		/* It was stopped: what it forgot may be gone. */
+		if (ctx->n_reqs > 0)
+			ctx_cut_requests(ctx, false, "was stopped");
 		if (ctx->is_inited)
 			plugin_fini(ctx);
 	}

@@ -30,6 +30,9 @@ struct store;
 #define HOST_SCHEMA_MAX		MIB(1)	/* bytes of a schema file */
 #define HOST_PAYLOAD_MAX	MIB(25)	/* bytes of an answer or an event; or what a
 					 * client may send, where that is more */
+#define HOST_REQS_MAX		65536	/* unanswered requests of all clients */
+/* Bytes of their params as they came; one request alone may have more. */
+#define HOST_PARAMS_MAX		MIB(64)
 #define HOST_BUDGET_US		5000	/* a call's, where its table has none */
 #define HOST_DRAIN_US		SEC_US(5) /* for requests of a disabled plugin */
 #define HOST_NAME_MAX		64	/* bytes of a plugin's name: a namespace's */
@@ -95,7 +98,7 @@ void		 host_fini(struct host *h);
 int		 host_reload(struct host *h, struct conf *conf, struct buf *why);
 /*
  * Looks again: loads what is new, disables what is gone or switched off. done is
- * called when that is finished; it may be NULL.
+ * called when that is finished; it may be NULL. At the end of the host: -ECANCELED.
  */
 void		 host_refresh(struct host *h, void (*done)(void *arg, int r),
 		    void *arg);

@@ -41,6 +41,16 @@ struct method {
 	uint64_t		 warned_us;	/* of the last warning */
 };
 
+/*
+ * The methods of one time that a plugin was up. Requests hold it too: a worker may
+ * still read a schema while the plugin goes.
+ */
+struct methods {
+	uint32_t		 refs;
+	uint32_t		 n;
+	struct method		 all[];
+};
+
 /* One plugin, from its file's first sight to the end of the process. */
 struct chela_ctx {
 	uint32_t		 magic;
@@ -61,8 +71,7 @@ struct chela_ctx {
 	size_t			 schema_len;
 	char			*error;
 	void			*priv;
-	struct method		*methods;
-	uint32_t		 n_methods;
+	struct methods		*methods;	/* NULL while it is down */
 	struct list		 timers;
 	struct list		 watches;
 	struct list		 close_cbs;
@@ -97,6 +106,7 @@ struct host {
 	struct conf		*conf;
 	uint64_t		 generation;
 	bool			 is_running;	/* start() was called */
+	bool			 is_stopped;	/* stop() was */
 	bool			 is_refreshing;
 	bool			 is_conf_due;	/* a schema was added to it */
 	struct refresh_cb	*refresh_cbs;
@@ -105,6 +115,9 @@ struct host {
 	struct loop_watch	*inotify_watch;
 	struct loop_timer	*inotify_timer;
 	struct budget		*writes;	/* control-plane writes */
+	uint32_t		 n_reqs;	/* of all plugins */
+	size_t			 params_len;	/* of all of these */
+	uint64_t		 n_busy;	/* refused for these two */
 	struct buf		 out;		/* scratch */
 	struct crash_log	*crashes;	/* NULL: not counted */
 };
@@ -114,11 +127,13 @@ struct chela_req {
 	uint32_t		 refs;
 	struct chela_ctx	*ctx;
 	struct method		*method;
+	struct methods		*methods;	/* counted: method is in it */
 	struct peer		*peer;		/* NULL: gone */
 	struct list		 link;		/* in peer.reqs */
 	bool			 is_answered;
 	bool			 is_large;	/* params are freed by a worker */
 	struct json_object	*params;
+	size_t			 params_len;	/* as they came */
 	void			(*on_cancel)(struct chela_req *req, void *arg);
 	void			*cancel_arg;
 	char			*id;		/* raw JSON */
@@ -181,10 +196,17 @@ void	 plugin_down(struct chela_ctx *ctx);
 void	 host_sort(struct host *h);
 const struct chela_dep *ctx_dep(const struct chela_ctx *ctx, uint32_t i);
 struct chela_ctx *host_find(struct host *h, const char *name);
+struct methods *methods_unref(struct methods *m);
 void	 ctx_set_error(struct chela_ctx *ctx, const char *text);
 
 /* refresh.c */
 void	 host_kick(struct host *h);	/* a request of a draining one ended */
+void	 host_end_refresh(struct host *h);	/* who waits for one is told */
+/*
+ * Fails what a plugin has not answered. is_told: it gets its cancel callbacks, as
+ * it does where the client goes.
+ */
+void	 ctx_cut_requests(struct chela_ctx *ctx, bool is_told, const char *why);
 
 /* host_table.c and its parts */
 void	 host_fill_table(struct host *h);

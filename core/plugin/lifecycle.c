@@ -128,18 +128,19 @@ plugin_call_void(struct chela_ctx *ctx, const char *what,
 	(void)frame_leave(&f);
 }
 
-static void
-methods_free(struct chela_ctx *ctx)
+struct methods *
+methods_unref(struct methods *m)
 {
 	uint32_t	 i;
 
-	for (i = 0; i < ctx->n_methods; i++) {
-		(void)schema_free(ctx->methods[i].params);
-		(void)schema_free(ctx->methods[i].result);
+	if (m == NULL || --m->refs > 0)
+		return (NULL);
+	for (i = 0; i < m->n; i++) {
+		(void)schema_free(m->all[i].params);
+		(void)schema_free(m->all[i].result);
 	}
-	free(ctx->methods);
-	ctx->methods = NULL;
-	ctx->n_methods = 0;
+	free(m);
+	return (NULL);
 }
 
 static void
@@ -163,12 +164,14 @@ plugin_enter_tables(struct chela_ctx *ctx, struct buf *why)
 	uint32_t		 i, scope;
 	int			 r;
 
-	ctx->methods = calloc(d->n_methods + 1, sizeof *ctx->methods);
+	ctx->methods = calloc(1, sizeof *ctx->methods +
+	    d->n_methods * sizeof *m);
 	if (ctx->methods == NULL)
 		return (-ENOMEM);
-	ctx->n_methods = d->n_methods;
+	ctx->methods->refs = 1;
+	ctx->methods->n = d->n_methods;
 	for (i = 0; i < d->n_methods; i++) {
-		m = &ctx->methods[i];
+		m = &ctx->methods->all[i];
 		method_fill(ctx, m, i);
 		other = map_getz(h->methods, m->desc.name);
 		if (other != NULL) {
@@ -207,13 +210,14 @@ void
 plugin_leave_tables(struct chela_ctx *ctx)
 {
 	struct host	*h = ctx->host;
+	struct method	*m;
 	uint32_t	 i;
 
-	for (i = 0; i < ctx->n_methods; i++) {
-		if (ctx->methods[i].desc.name != NULL &&
-		    map_getz(h->methods, ctx->methods[i].desc.name) ==
-		    &ctx->methods[i])
-			(void)map_delz(h->methods, ctx->methods[i].desc.name);
+	for (i = 0; ctx->methods != NULL && i < ctx->methods->n; i++) {
+		m = &ctx->methods->all[i];
+		if (m->desc.name != NULL && map_getz(h->methods,
+		    m->desc.name) == m)
+			(void)map_delz(h->methods, m->desc.name);
 	}
 	(void)routes_remove(ctx, NULL);
 	bus_remove_owner(state_bus(h->env.state), ctx);
@@ -237,7 +241,7 @@ plugin_drop(struct chela_ctx *ctx)
 			free(s);
 		}
 	}
-	methods_free(ctx);
+	ctx->methods = methods_unref(ctx->methods);
 	ctx->priv = NULL;
 	ctx->is_inited = false;
 }

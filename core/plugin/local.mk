@@ -13,3 +13,10 @@ core_libplugin_la_SOURCES = core/plugin/access_service.c \
 core_libplugin_la_LIBADD = core/libstate.la core/libprotocol.la \
 	core/libconfig.la core/libstore.la core/libaccess.la core/libjson.la \
 	core/libbase.la $(LTDL_LIBS) -ldl
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_host
+TESTS += tests/unit/test_host
+tests_unit_test_host_SOURCES = tests/unit/test_host.c tests/unit/cu.h
+tests_unit_test_host_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS)
+tests_unit_test_host_LDADD = core/libplugin.la $(EVENT_LIBS) $(CUNIT_LIBS)
+endif

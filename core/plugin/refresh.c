@@ -65,18 +65,11 @@ refresh_mark(struct host *h)
 }
 
 static void
-refresh_done(struct host *h, int r)
+refresh_answer(struct host *h, int r)
 {
 	struct refresh_cb	*cb, *next;
-	struct json_object	*o;
 
 	h->is_refreshing = false;
-	o = json_object_new_object();
-	if (o != NULL) {
-		(void)json_add_int(o, "generation", (int64_t)h->generation);
-		(void)bus_emit(state_bus(h->env.state), "plugins.changed", o,
-		    NULL);
-	}
 	cb = h->refresh_cbs;
 	h->refresh_cbs = NULL;
 	for (; cb != NULL; cb = next) {
@@ -84,6 +77,20 @@ refresh_done(struct host *h, int r)
 		cb->done(cb->arg, r);
 		free(cb);
 	}
+}
+
+static void
+refresh_done(struct host *h)
+{
+	struct json_object	*o;
+
+	o = json_object_new_object();
+	if (o != NULL) {
+		(void)json_add_int(o, "generation", (int64_t)h->generation);
+		(void)bus_emit(state_bus(h->env.state), "plugins.changed", o,
+		    NULL);
+	}
+	refresh_answer(h, 0);
 }
 
 static void
@@ -102,21 +109,36 @@ refresh_up(struct host *h)
 	}
 }
 
-/* Ends the requests that did not finish in time. */
-static void
-refresh_cut(struct chela_ctx *ctx)
+static struct chela_req *
+peer_req_of(struct peer *p, const struct chela_ctx *ctx)
 {
-	struct list		*p, *ptmp, *l, *tmp;
+	struct list		*l, *tmp;
 	struct chela_req	*req;
 
-	list_each(p, ptmp, proto_peers(ctx->host->env.proto)) {
-		list_each(l, tmp, &container_of(p, struct peer, link)->reqs) {
-			req = container_of(l, struct chela_req, link);
-			if (req->ctx != ctx)
-				continue;
+	list_each(l, tmp, &p->reqs) {
+		req = container_of(l, struct chela_req, link);
+		if (req->ctx == ctx)
+			return (req);
+	}
+	return (NULL);
+}
+
+void
+ctx_cut_requests(struct chela_ctx *ctx, bool is_told, const char *why)
+{
+	struct list		*l, *tmp;
+	struct peer		*p;
+	struct chela_req	*req;
+
+	list_each(l, tmp, proto_peers(ctx->host->env.proto)) {
+		p = container_of(l, struct peer, link);
+		/* What is told may end more of them: begin anew each time. */
+		while ((req = peer_req_of(p, ctx)) != NULL) {
 			(void)ctx->host->table.req_ref(req);
 			(void)ctx->host->table.req_fail(req, "UNAVAILABLE",
-			    "plugin '%s' was disabled", ctx->name);
+			    "plugin '%s' %s", ctx->name, why);
+			if (!is_told)
+				req->on_cancel = NULL;
 			req_cancel(req);
 			(void)req_unref(req);
 		}
@@ -135,7 +157,7 @@ refresh_is_draining(struct host *h, uint64_t now)
 		if (ctx->state != PLUGIN_DRAINING || ctx->n_reqs == 0)
 			continue;
 		if (now >= ctx->drain_us)
-			refresh_cut(ctx);
+			ctx_cut_requests(ctx, true, "was disabled");
 		else
 			is_open = true;
 	}
@@ -167,7 +189,7 @@ refresh_continue(void *arg)
 		    "by the configuration" : "a plugin it uses changes");
 	}
 	refresh_up(h);
-	refresh_done(h, 0);
+	refresh_done(h);
 }
 
 void
@@ -210,6 +232,11 @@ host_refresh(struct host *h, void (*done)(void *arg, int r), void *arg)
 {
 	struct refresh_cb	*cb;
 
+	if (h->is_stopped) {
+		if (done != NULL)
+			done(arg, -ECANCELED);
+		return;
+	}
 	if (done != NULL) {
 		cb = malloc(sizeof *cb);
 		if (cb == NULL) {
@@ -226,7 +253,15 @@ host_refresh(struct host *h, void (*done)(void *arg, int r), void *arg)
 		return;
 	h->is_refreshing = true;
 	/* Not from within a plugin's own call: it may be the one that leaves. */
-	(void)loop_post(h->env.loop, refresh_begin, h);
+	if (loop_post(h->env.loop, refresh_begin, h) < 0)
+		refresh_answer(h, -ENOMEM);
+}
+
+void
+host_end_refresh(struct host *h)
+{
+	h->is_stopped = true;
+	refresh_answer(h, -ECANCELED);
 }
 
 static void
