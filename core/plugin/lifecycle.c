@@ -128,6 +128,19 @@ plugin_call_void(struct chela_ctx *ctx, const char *what,
 	(void)frame_leave(&f);
 }
 
+static struct methods *
+methods_new(uint32_t n)
+{
+	struct methods	*m;
+
+	m = calloc(1, sizeof *m + n * sizeof m->all[0]);
+	if (m != NULL) {
+		m->refs = 1;
+		m->n = n;
+	}
+	return (m);
+}
+
 struct methods *
 methods_unref(struct methods *m)
 {
@@ -164,12 +177,9 @@ plugin_enter_tables(struct chela_ctx *ctx, struct buf *why)
 	uint32_t		 i, scope;
 	int			 r;
 
-	ctx->methods = calloc(1, sizeof *ctx->methods +
-	    d->n_methods * sizeof *m);
+	ctx->methods = methods_new(d->n_methods);
 	if (ctx->methods == NULL)
 		return (-ENOMEM);
-	ctx->methods->refs = 1;
-	ctx->methods->n = d->n_methods;
 	for (i = 0; i < d->n_methods; i++) {
 		m = &ctx->methods->all[i];
 		method_fill(ctx, m, i);
@@ -296,12 +306,11 @@ plugin_hold(struct chela_ctx *ctx)
 	uint32_t	 i;
 
 	ctx->state = PLUGIN_HELD;
-	ctx->methods = calloc(d->n_methods + 1, sizeof *ctx->methods);
+	ctx->methods = methods_new(d->n_methods);
 	if (ctx->methods == NULL)
 		return;
-	ctx->n_methods = d->n_methods;
 	for (i = 0; i < d->n_methods; i++) {
-		m = &ctx->methods[i];
+		m = &ctx->methods->all[i];
 		method_fill(ctx, m, i);
 		if (map_getz(h->methods, m->desc.name) == NULL)
 			(void)map_putz(h->methods, m->desc.name, m);
@@ -312,7 +321,7 @@ void
 plugin_unhold(struct chela_ctx *ctx)
 {
 	plugin_leave_tables(ctx);
-	methods_free(ctx);
+	ctx->methods = methods_unref(ctx->methods);
 	ctx->is_crashed = false;
 	ctx->state = PLUGIN_READY;
 }
