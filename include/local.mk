@@ -12,6 +12,7 @@ dist_chelaservices_DATA = include/chela/services/http.h \
 	include/chela/services/agents.h \
 	include/chela/services/nodes.h \
 	include/chela/services/process.h \
+	include/chela/services/push.h \
 	include/chela/services/routes.h \
 	include/chela/services/secrets.h \
 	include/chela/services/audit.h \

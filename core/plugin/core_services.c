@@ -424,6 +424,64 @@ svc_forgive(const char *id)
 	return (ctx == NULL ? -ENOENT : crash_forgive(ctx));
 }
 
+/* Who hears of each refresh; one that has stopped is dropped at the next. */
+struct change_listener {
+	struct list		 link;
+	struct chela_ctx	*ctx;
+	uint32_t		 generation;
+	chela_cb_fn		*fn;
+	void			*arg;
+};
+
+static struct list	change_listeners;
+
+static int
+svc_on_change(struct chela_ctx *ctx, chela_cb_fn *fn, void *arg)
+{
+	struct change_listener	*l = calloc(1, sizeof *l);
+
+	if (l == NULL)
+		return (-ENOMEM);
+	l->ctx = ctx;
+	l->generation = ctx->generation;
+	l->fn = fn;
+	l->arg = arg;
+	list_append(&change_listeners, &l->link);
+	return (0);
+}
+
+void
+core_services_changed(void)
+{
+	struct list		*l, *tmp;
+	struct change_listener	*x;
+	struct frame		 f;
+
+	list_each(l, tmp, &change_listeners) {
+		x = container_of(l, struct change_listener, link);
+		if (x->generation != x->ctx->generation) {
+			list_remove(&x->link);
+			free(x);
+			continue;
+		}
+		frame_enter(&f, x->ctx, "plugins changed");
+		x->fn(x->ctx, x->arg);
+		(void)frame_leave(&f);
+	}
+}
+
+void
+core_services_fini(void)
+{
+	struct change_listener	*x;
+
+	while ((x = list_first(&change_listeners, struct change_listener,
+	    link)) != NULL) {
+		list_remove(&x->link);
+		free(x);
+	}
+}
+
 static const struct chela_plugins_1 plugins_vtable = {
 	.struct_size = sizeof plugins_vtable,
 	.generation = svc_generation,
@@ -435,6 +493,7 @@ static const struct chela_plugins_1 plugins_vtable = {
 	.schema = svc_schema,
 	.refresh = svc_refresh,
 	.forgive = svc_forgive,
+	.on_change = svc_on_change,
 };
 
 static int
@@ -467,6 +526,7 @@ host_export_core(struct host *h)
 	int	 r;
 
 	svc_host = h;
+	list_init(&change_listeners);
 	r = host_export(h, CHELA_STATE_SERVICE, &state_vtable);
 	if (r == 0)
 		r = host_export(h, CHELA_PLUGINS_SERVICE, &plugins_vtable);

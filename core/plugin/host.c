@@ -76,6 +76,7 @@ host_free(struct host *h)
 	crash_close(h);
 	access_service_fini();
 	routes_fini();
+	core_services_fini();
 	(void)loop_watch_free(h->inotify_watch);
 	(void)loop_timer_free(h->inotify_timer);
 	(void)loop_timer_free(h->drain_timer);

@@ -239,5 +239,7 @@ void	 routes_fini(void);		/* no plugin runs any more */
 
 /* core_services.c */
 int	 host_export_core(struct host *h);
+void	 core_services_changed(void);
+void	 core_services_fini(void);
 
 #endif

@@ -90,6 +90,7 @@ refresh_done(struct host *h)
 		(void)bus_emit(state_bus(h->env.state), "plugins.changed", o,
 		    NULL);
 	}
+	core_services_changed();
 	refresh_answer(h, 0);
 }
 

@@ -104,7 +104,7 @@ on_open(struct chela_ctx *ctx, const struct chela_record_info *info, void *arg)
 	o = json_object_new_object();
 	set_str(o, "status", "accepted");
 	set_str(o, "id", info->id);
-	set_str(o, "deliveryRoute", "approval-client");
+	set_str(o, "deliveryRoute", info->route);
 	set_int(o, "createdAtMs", (int64_t)info->created_ms);
 	set_int(o, "expiresAtMs", (int64_t)info->expires_ms);
 	(void)asked.host->req_interim(c->req, o);

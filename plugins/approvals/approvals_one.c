@@ -86,7 +86,7 @@ record_new(const char *id, const char *kind, const char *agent_id,
 	if (rec == NULL)
 		return (NULL);
 	rec->refs = 1;
-	rec->reason = "";
+	rec->reason = rec->route = "";
 	if (text_set(&rec->id, id) < 0 || text_set(&rec->kind, kind) < 0 ||
 	    text_set(&rec->agent_id, agent_id) < 0 ||
 	    text_set(&rec->session_key, session_key) < 0 ||
@@ -122,6 +122,9 @@ record_info(const struct chela_approval_record *rec,
 		.resolved_ms = rec->resolved_ms,
 		.grant_days = rec->grant_days,
 		.is_mine = rec->is_mine,
+		.route = rec->route,
+		.resolver_kind = rec->resolver_kind,
+		.resolver_id = rec->resolver_id,
 	};
 
 	memcpy(ret, &info, ret->struct_size < sizeof info ? ret->struct_size :

@@ -19,6 +19,7 @@
 #define ENDED_BYTES_MAX		(16u << 20)	/* of their JSON together */
 #define ENDED_KEEP_MS		(UINT64_C(30) * 24 * 3600 * 1000)
 #define KINDS_MAX		8u
+#define WATCHERS_MAX		8u
 #define REPLAY_MAX		1000u		/* open records of one session */
 #define PREFIX_MIN		8u	/* characters of a shortened id */
 #define NAME_MAX_BYTES		200u	/* of who resolved */
@@ -61,6 +62,7 @@ struct chela_approval_record {
 	char			*resolver_kind;	/* "" none */
 	char			*resolver_id;	/* "" none */
 	const char		*reason;	/* static text */
+	const char		*route;		/* static text */
 	struct json_object	*request;
 	struct json_object	*presentation;
 	uint64_t		 created_ms;
@@ -84,6 +86,10 @@ struct approvals {
 	const struct chela_host		*host;
 	const struct chela_conns_1	*conns;		/* NULL: no routes */
 	const struct chela_approval_kind *kinds[KINDS_MAX];
+	struct {
+		const struct chela_record_watcher *w;	/* NULL: free */
+		void	*arg;
+	}				 watchers[WATCHERS_MAX];
 };
 
 extern struct approvals ap;
@@ -184,6 +190,11 @@ bool		 session_key_of(const struct chela_approval_record *rec,
 void		 tell_requested(struct chela_approval_record *rec,
 		    unsigned *ret_routes);
 void		 tell_resolved(struct chela_approval_record *rec);
+/* As the service has them. */
+int		 records_watch(const struct chela_record_watcher *watcher,
+		    void *arg);
+void		 records_unwatch(const struct chela_record_watcher *watcher,
+		    void *arg);
 
 /* approvals_methods.c */
 chela_handler_fn approval_get, approval_resolve, approval_history;

@@ -62,8 +62,7 @@ on_end_stored(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 		ap.host->log(ctx, CHELA_LOG_WARNING,
 		    "approval '%s': its end was not stored", rec->id);
 	if (!rs.is_stopping) {
-		if (strcmp(rec->reason, "no-route") != 0)
-			tell_resolved(rec);
+		tell_resolved(rec);
 		waits_ready(&rec->opened);
 		waits_ready(&rec->settling);
 		waits_ready(&rec->waits);
@@ -524,4 +523,6 @@ const struct chela_approval_records_1 records_service = {
 	.resolve = records_resolve,
 	.cancel = records_cancel,
 	.replay = records_replay,
+	.watch = records_watch,
+	.unwatch = records_unwatch,
 };

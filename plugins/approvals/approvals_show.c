@@ -2,6 +2,7 @@
 /*
  * How a record looks from outside: snapshots, rows, events; and who can answer.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,55 @@ tell_session(const struct chela_approval_record *rec, const char *phase)
 	(void)ap.host->emit(ap.ctx, "session.approval", o, &opt);
 }
 
+int
+records_watch(const struct chela_record_watcher *watcher, void *arg)
+{
+	size_t	i;
+
+	for (i = 0; i < WATCHERS_MAX; i++) {
+		if (ap.watchers[i].w == NULL) {
+			ap.watchers[i].w = watcher;
+			ap.watchers[i].arg = arg;
+			return (0);
+		}
+	}
+	return (-ENOSPC);
+}
+
+void
+records_unwatch(const struct chela_record_watcher *watcher, void *arg)
+{
+	size_t	i;
+
+	for (i = 0; i < WATCHERS_MAX; i++) {
+		if (ap.watchers[i].w == watcher && ap.watchers[i].arg == arg)
+			ap.watchers[i].w = NULL;
+	}
+}
+
+/* Returns how many others can be told that may answer. */
+static unsigned
+tell_watchers(const struct chela_approval_record *rec)
+{
+	struct chela_record_info info = { .struct_size = sizeof info };
+	unsigned		 n = 0;
+	size_t			 i;
+	int			 r;
+
+	record_info(rec, &info);
+	for (i = 0; i < WATCHERS_MAX; i++) {
+		if (ap.watchers[i].w == NULL)
+			continue;
+		if (rec->status != CHELA_RECORD_PENDING) {
+			ap.watchers[i].w->ended(&info, ap.watchers[i].arg);
+			continue;
+		}
+		r = ap.watchers[i].w->opened(&info, ap.watchers[i].arg);
+		n += r > 0 ? (unsigned)r : 0;
+	}
+	return (n);
+}
+
 void
 tell_requested(struct chela_approval_record *rec, unsigned *ret_routes)
 {
@@ -180,6 +230,11 @@ tell_requested(struct chela_approval_record *rec, unsigned *ret_routes)
 	if (rt.n > 0 && (rt.kind->flags & CHELA_KIND_BROADCAST) != 0)
 		rt.kind->requested(NULL, rt.payload);
 	json_object_put(rt.payload);
+	if (rt.n > 0)
+		rec->route = "approval-client";
+	rt.n += tell_watchers(rec);
+	if (rt.n > 0 && *rec->route == '\0')
+		rec->route = "forwarder";
 	*ret_routes = rt.n;
 	if (rt.n > 0)
 		tell_session(rec, "pending");
@@ -192,6 +247,10 @@ tell_resolved(struct chela_approval_record *rec)
 	struct chela_record_info info = { .struct_size = sizeof info };
 	struct json_object	*o;
 
+	(void)tell_watchers(rec);
+	/* Nobody was asked, so nobody is told. */
+	if (strcmp(rec->reason, "no-route") == 0)
+		return;
 	tell_session(rec, "terminal");
 	if (kind == NULL)
 		return;

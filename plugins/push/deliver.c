@@ -30,6 +30,19 @@ send_free(struct send *s)
 	free(s);
 }
 
+/* Seconds (RFC 9110 section 10.2.3); a date is not waited for. */
+static uint32_t
+retry_after(struct chela_http_call *call)
+{
+	const char	*s = NULL;
+
+	if (call != NULL && push.http->header != NULL)
+		s = push.http->header(call, "retry-after");
+	if (s == NULL || *s < '0' || *s > '9' || strlen(s) > 6)
+		return (0);
+	return ((uint32_t)strtoul(s, NULL, 10));
+}
+
 static void
 on_done(struct chela_http_call *call, int r, uint32_t status, const char *detail,
     void *arg)
@@ -37,7 +50,6 @@ on_done(struct chela_http_call *call, int r, uint32_t status, const char *detail
 	struct send	*s = arg;
 	struct delivery	 d = { .status = r < 0 ? 0 : status };
 
-	(void)call;
 	d.is_ok = r == 0 && (status == 200 || status == 201 || status == 202);
 	if (r == -EPERM)
 		(void)snprintf(d.error, sizeof d.error, "the endpoint is not a "
@@ -48,6 +60,7 @@ on_done(struct chela_http_call *call, int r, uint32_t status, const char *detail
 	else if (!d.is_ok)
 		(void)snprintf(d.error, sizeof d.error, "push service answered "
 		    "%u", (unsigned)status);
+	d.retry_after_s = retry_after(call);
 	/* Gone for good, unless the browser has subscribed anew meanwhile. */
 	if (r == 0 && (status == 404 || status == 410))
 		(void)push.host->kv_del(push.ctx, s->key, s->rev, NULL, NULL);
@@ -97,7 +110,7 @@ encrypt(struct json_object *sub, const char *payload, size_t len,
 
 static int
 post(struct send *s, struct json_object *sub, const char *payload, size_t len,
-    const char *topic)
+    const struct deliver_opt *opt)
 {
 	struct json_object	*conf = push.host->conf(push.ctx);
 	struct json_object	*allow = get_any(conf, "allowPrivate");
@@ -137,15 +150,16 @@ post(struct send *s, struct json_object *sub, const char *payload, size_t len,
 		r = -ENOMEM;
 	}
 	if (r == 0) {
-		(void)snprintf(ttl, sizeof ttl, "TTL: %u", TTL_S);
+		(void)snprintf(ttl, sizeof ttl, "TTL: %u", opt->ttl_s);
 		headers[n++] = "Content-Encoding: aes128gcm";
 		headers[n++] = "Content-Type: application/octet-stream";
 		headers[n++] = ttl;
-		headers[n++] = "Urgency: normal";
+		headers[n++] = opt->is_urgent ? "Urgency: high" :
+		    "Urgency: normal";
 		headers[n++] = line;
-		if (topic != NULL) {
+		if (opt->topic != NULL) {
 			(void)snprintf(topic_line, sizeof topic_line,
-			    "Topic: %.32s", topic);
+			    "Topic: %.32s", opt->topic);
 			headers[n++] = topic_line;
 		}
 		headers[n] = NULL;
@@ -162,8 +176,8 @@ post(struct send *s, struct json_object *sub, const char *payload, size_t len,
 
 void
 deliver(const char *key, struct json_object *sub, uint64_t rev,
-    const char *payload, size_t len, const char *topic, deliver_done_fn *done,
-    void *arg)
+    const char *payload, size_t len, const struct deliver_opt *opt,
+    deliver_done_fn *done, void *arg)
 {
 	struct delivery	 d = { .is_ok = false };
 	struct send	*s = calloc(1, sizeof *s);
@@ -179,7 +193,7 @@ deliver(const char *key, struct json_object *sub, uint64_t rev,
 		if (s->next != NULL)
 			s->next->prev = &s->next;
 		sends = s;
-		r = post(s, sub, payload, len, topic);
+		r = post(s, sub, payload, len, opt);
 		if (r == 0)
 			return;
 		send_free(s);

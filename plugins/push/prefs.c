@@ -11,11 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ZONES	"/usr/share/zoneinfo/"
-
-static const char *const categories[] = { "approvalRequested", "agentFinished",
-    "agentQuestion", "humanMentioned", "scheduledTaskFailed",
-    "backgroundTaskFailed" };
+static const char *const categories[] = {
+	[CHELA_PUSH_APPROVAL] = "approvalRequested",
+	[CHELA_PUSH_FINISHED] = "agentFinished",
+	[CHELA_PUSH_QUESTION] = "agentQuestion",
+	[CHELA_PUSH_MENTION] = "humanMentioned",
+	[CHELA_PUSH_SCHEDULED] = "scheduledTaskFailed",
+	[CHELA_PUSH_BACKGROUND] = "backgroundTaskFailed",
+};
 static const char *const fields[] = { "categories", "detailLevel", "quietHours",
     "agentIds" };
 
@@ -82,6 +85,22 @@ effective(struct json_object *device)
 	return (o);
 }
 
+struct json_object *
+prefs_effective(struct json_object *sub)
+{
+	struct json_object	*device = device_of(sub), *o;
+
+	o = effective(device);
+	json_object_put(device);
+	return (o);
+}
+
+const char *
+prefs_category(uint32_t category)
+{
+	return (categories[category]);
+}
+
 int
 prefs_get(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
@@ -111,7 +130,7 @@ struct change {
 	struct json_object	*sub;		/* as it will be */
 	char			 key[SUB_KEY_MAX];
 	uint64_t		 rev;
-	char			 zone[sizeof ZONES + 128];
+	char			 zone[ZONE_PATH_MAX];
 	bool			 is_zone;
 };
 
@@ -173,15 +192,6 @@ zone_looked(struct chela_ctx *ctx, void *arg)
 		on_stored(ctx, r, 0, c);
 }
 
-/* "Europe/Berlin": nothing that leaves the directory. */
-static bool
-is_zone_name(const char *s)
-{
-	return (*s >= 'A' && *s <= 'Z' && strspn(s,
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	    "+-_/") == strlen(s));
-}
-
 int
 prefs_set(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
@@ -225,12 +235,12 @@ prefs_set(struct chela_ctx *ctx, struct chela_req *req,
 		zone_looked(ctx, c);
 		return (0);
 	}
-	if (!is_zone_name(zone)) {
+	if (!zone_is_name(zone)) {
 		(void)fail_bad(req, "unknown time zone");
 		change_free(c);
 		return (0);
 	}
-	(void)snprintf(c->zone, sizeof c->zone, ZONES "%s", zone);
+	zone_path(zone, c->zone);
 	r = push.host->work(ctx, zone_look, zone_looked, c);
 	if (r < 0)
 		change_free(c);

@@ -283,6 +283,8 @@ struct round {
 
 static struct round	*rounds;
 
+static const struct deliver_opt	test_opt = { .ttl_s = TTL_S };
+
 static void
 round_free(struct round *rd)
 {
@@ -363,7 +365,7 @@ round_step(struct round *rd)
 		t = &rd->targets[rd->at++];
 		rd->n_open++;
 		deliver(t->key, t->sub, t->rev, rd->payload,
-		    strlen(rd->payload), NULL, on_delivered, t);
+		    strlen(rd->payload), &test_opt, on_delivered, t);
 	}
 	rd->is_starting = false;
 	if (rd->at == rd->n && rd->n_open == 0)
@@ -466,20 +468,27 @@ static int
 push_init(struct chela_ctx *ctx, const struct chela_host *h)
 {
 	push = (struct push){ .host = h, .ctx = ctx };
-	return (0);
+	note_open();
+	return (h->svc_export(ctx, CHELA_PUSH_SERVICE, &push_service));
 }
 
 static int
 push_start(struct chela_ctx *ctx)
 {
+	int	 r;
+
 	push.http = push.host->svc_import(ctx, CHELA_HTTP_SERVICE);
-	return (0);
+	push.access = push.host->svc_import(ctx, CHELA_ACCESS_SERVICE);
+	r = queue_open();
+	return (r < 0 ? r : sources_open());
 }
 
 static void
 push_stop(struct chela_ctx *ctx)
 {
 	(void)ctx;
+	sources_close();
+	queue_close();
 	deliver_close();
 }
 
@@ -488,6 +497,7 @@ push_fini(struct chela_ctx *ctx)
 {
 	(void)ctx;
 	vapid_close();
+	zone_close();
 	while (rounds != NULL)
 		round_free(rounds);
 }
@@ -516,6 +526,8 @@ static const struct chela_method methods[] = {
 
 static const struct chela_dep deps[] = {
 	{ .name = "http", .flags = CHELA_DEP_OPTIONAL },
+	{ .name = "agent", .flags = CHELA_DEP_OPTIONAL },
+	{ .name = "approvals", .flags = CHELA_DEP_OPTIONAL },
 };
 
 CHELA_PLUGIN = {

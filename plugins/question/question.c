@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <chela/services/push.h>
+
 #include "question.h"
 
 #define TIMEOUT_DEFAULT_MS	900000u
@@ -244,6 +246,28 @@ record_insert(struct record *rec)
 	n_records++;
 }
 
+/* To browsers that are not open: that there is one, not what it asks. */
+static void
+push_tell(const struct record *rec)
+{
+	const struct chela_push_1	*push;
+	char				 tag[ID_MAX + 32];
+	struct chela_push_note		 note = {
+		.struct_size = sizeof note,
+		.category = CHELA_PUSH_QUESTION,
+		.tag = tag,
+		.agent_id = get_str(rec->said, "agentId"),
+		.path = "ask/",
+		.path_id = rec->id,
+	};
+
+	push = host->svc_import(self, CHELA_PUSH_SERVICE);
+	if (push == NULL)
+		return;
+	(void)snprintf(tag, sizeof tag, "openclaw-question-%s", rec->id);
+	(void)push->notify(&note);
+}
+
 static int
 question_request(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
@@ -301,6 +325,7 @@ question_request(struct chela_ctx *ctx, struct chela_req *req,
 	record_insert(rec);
 	timer_arm();
 	(void)host->emit(self, "question.requested", record_show(rec), NULL);
+	push_tell(rec);
 	o = json_object_new_object();
 	set_str(o, "id", rec->id);
 	json_object_object_add(o, "expiresAtMs",
@@ -520,12 +545,17 @@ static const struct chela_event events[] = {
 	},
 };
 
+static const struct chela_dep deps[] = {
+	{ .name = "push", .flags = CHELA_DEP_OPTIONAL },
+};
+
 CHELA_PLUGIN = {
 	CHELA_HEAD("question"),
 	.version = CHELA_VERSION(1, 0, 0),
 	.summary = "Questions to the person, and their answers",
 	CHELA_METHODS(methods),
 	CHELA_EVENTS(events),
+	CHELA_DEPS(deps),
 	.init = question_init,
 	.start = question_start,
 	.stop = question_stop,

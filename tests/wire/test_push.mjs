@@ -95,6 +95,7 @@ function find(dir, name) {
 }
 const certFile = find(maker.stateDir, "gateway-cert.pem");
 const posts = [];
+let arrived = () => {};
 let status = () => 201;
 const server = https.createServer({ cert: fs.readFileSync(certFile),
 	key: fs.readFileSync(find(maker.stateDir, "gateway-key.pem")) },
@@ -102,6 +103,7 @@ const server = https.createServer({ cert: fs.readFileSync(certFile),
 		const parts = [];
 		req.on("data", (d) => parts.push(d));
 		req.on("end", () => {
+			setImmediate(() => arrived());
 			posts.push({ url: req.url, method: req.method,
 				headers: req.headers, body: Buffer.concat(parts) });
 			res.statusCode = status(req.url);
@@ -124,7 +126,8 @@ const gw = await new Gateway({ config: conf({ allowPrivate: true,
 	subject: "mailto:ops@example.org" }) }).start();
 const device = new Device();
 const { c } = await entered(gw, { device,
-	scopes: ["operator.read", "operator.write"] });
+	scopes: ["operator.read", "operator.write", "operator.questions",
+		"operator.approvals"] });
 const browser = await new Browser().init();
 let key, id;
 
@@ -214,8 +217,72 @@ await check("preferences: set and read", async () => {
 	assert.deepEqual(g.device, p);
 	assert.equal(g.effective.categories.agentFinished, true);
 });
+/* What happens, as a browser hears of it. */
+
+const told = async (n) => {
+	const until = Date.now() + 60_000;
+	while (posts.length < n) {
+		assert.ok(Date.now() < until, `${posts.length} of ${n} messages`);
+		await new Promise((r) => arrived = r);
+	}
+	const p = posts[n - 1];
+	return { ...p, said: JSON.parse(await browser.open(p.body)) };
+};
+const SECRET = "plant-7f3a-never-told";
+await check("an approval is told, waits, and is taken back", async () => {
+	posts.length = 0;
+	status = () => 201;
+	await c.call("push.web.unsubscribe", { endpoint: `${origin}/busy` });
+	await c.call("push.web.preferences.set", { endpoint: `${origin}/a`,
+		scope: "device", preferences: { enabled: true, label: "Desk" } });
+	const asker = (await operator(gw)).c;
+	const waiting = asker.call("plugin.approval.request", { title: SECRET,
+		description: SECRET, agentId: "main", timeoutMs: 60000 });
+	const m = await told(1);
+	const id = decodeURIComponent(m.said.url.replace(/^\/approve\//, ""));
+	assert.equal(m.said.tag, `openclaw-approval-${id}`);
+	assert.match(m.said.title, /^Desk: /);
+	assert.equal(m.headers.urgency, "high");
+	assert.match(m.headers.topic, /^[\w-]{32}$/);
+	assert.ok(+m.headers.ttl <= 61);
+	vapid(m.headers.authorization, origin, key);
+	assert.ok(!JSON.stringify(m.said).includes(SECRET));
+	assert.ok(!JSON.stringify(m.said).includes("main"), "private");
+	await asker.call("approval.resolve", { id, kind: "plugin",
+		decision: "allow-once" });
+	assert.equal((await waiting).decision, "allow-once");
+	const end = await told(2);
+	assert.deepEqual([end.headers.topic, end.said.tag, end.said.url],
+		[m.headers.topic, m.said.tag, m.said.url]);
+	assert.notEqual(end.said.body, m.said.body);
+});
+await check("a question and the end of a run: the device's own wishes", async () => {
+	posts.length = 0;
+	await c.call("push.web.preferences.set", { endpoint: `${origin}/a`,
+		scope: "device", preferences: { enabled: true, label: "",
+			detailLevel: "identified", categories: { agentFinished: true,
+				agentQuestion: true, approvalRequested: false } } });
+	const op = (await operator(gw)).c;
+	await op.call("question.request", { id: "q/1", agentId: "main",
+		questions: [{ questionId: "q", header: "H", question: SECRET,
+			options: [] }] });
+	const q = await told(1);
+	assert.equal(q.said.url, "/ask/q%2F1");
+	assert.match(q.said.body, /^main: /);
+	assert.ok(!JSON.stringify(q.said).includes(SECRET));
+	await op.call("chat.send", { sessionKey: "main", message: SECRET,
+		idempotencyKey: "run-1" });
+	const run = await told(2);
+	assert.match(run.said.tag, /agent-finished-run-1$/);
+	assert.ok(!JSON.stringify(run.said).includes(SECRET));
+	/* Switched off in the browser, and nobody is there: no route. */
+	const r = await op.call("plugin.approval.request",
+		{ title: "t", description: "d" });
+	assert.equal(r.decision, null);
+	assert.equal(posts.length, 2);
+});
 await check("push.web.unsubscribe: nothing is sent any more", async () => {
-	for (const e of ["a", "busy"])
+	for (const e of ["a"])
 		assert.deepEqual(await c.call("push.web.unsubscribe",
 			{ endpoint: `${origin}/${e}` }), { removed: true });
 	await assert.rejects(c.call("push.web.test", {}),

@@ -152,6 +152,11 @@ struct chela_record_info {
 	uint64_t		 resolved_ms;	/* 0: pending */
 	uint32_t		 grant_days;	/* of an "always"; 0: for ever */
 	uint32_t		 is_mine;	/* opened since the daemon started */
+	/* Who was asked: "approval-client", a connection; "forwarder", only
+	 * what watches; "" nobody. */
+	const char		*route;
+	const char		*resolver_kind;	/* "device", "system", ...; "" */
+	const char		*resolver_id;	/* "" none */
 };
 
 typedef void chela_record_done_fn(struct chela_ctx *ctx,
@@ -196,6 +201,19 @@ struct chela_record_open {
 	struct json_object	*presentation;	/* takes, on failure too */
 	uint32_t		 timeout_ms;
 	uint32_t		 reserved;
+};
+
+/* Who hears of every record, of all kinds. */
+struct chela_record_watcher {
+	uint32_t	struct_size;
+	uint32_t	reserved;
+	/*
+	 * A new one is stored. Returns how many it can tell who may answer: a
+	 * question that no connection can answer stays open for them.
+	 */
+	int	(*opened)(const struct chela_record_info *info, void *arg);
+	/* One has ended, durably. */
+	void	(*ended)(const struct chela_record_info *info, void *arg);
 };
 
 struct chela_approval_records_1 {
@@ -248,6 +266,10 @@ struct chela_approval_records_1 {
 	 */
 	int	(*replay)(const char *session_key, struct chela_conn *conn,
 		    struct json_object **ret);
+	/* Lent until unwatch(), which may be called for none. -ENOSPC */
+	int	(*watch)(const struct chela_record_watcher *watcher, void *arg);
+	void	(*unwatch)(const struct chela_record_watcher *watcher,
+		    void *arg);
 };
 
 #endif

@@ -71,6 +71,11 @@ struct chela_plugins_1 {
 	 * it again.
 	 */
 	int	(*forgive)(const char *id);
+	/*
+	 * fn after every refresh, whoever asked for it, until the plugin is
+	 * stopped.
+	 */
+	int	(*on_change)(struct chela_ctx *ctx, chela_cb_fn *fn, void *arg);
 };
 
 #endif
