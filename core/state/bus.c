@@ -223,8 +223,9 @@ emission_is_for(const struct emission *e, const struct peer *p)
 		return (false);
 	if (o->cap != NULL && !peer_has_cap(p, o->cap))
 		return (false);
-	if ((f->flags & BUS_SCOPED) != 0 && p->has_scoped_events &&
-	    o->scoped_topic != NULL &&
+	/* A node gets what it asked for, and nothing else of these. */
+	if ((f->flags & BUS_SCOPED) != 0 && (p->role == ROLE_NODE ||
+	    (p->has_scoped_events && o->scoped_topic != NULL)) &&
 	    (e->scoped == NULL || peer_sub(p, e->scoped) == NULL))
 		return (false);
 	return (true);

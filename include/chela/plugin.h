@@ -49,7 +49,7 @@ extern "C" {
 #define CHELA_EVENT_SCOPED	0x00000004u
 	/*
 	 * A connection with capability "session-scoped-events" gets it only for
-	 * topics that it subscribed to.
+	 * topics that it subscribed to; so does a node, whatever it can do.
 	 */
 #define CHELA_EVENT_NODE_DIRECT	0x00000008u
 	/* A node gets it only when it is sent to that node alone. */

@@ -152,6 +152,7 @@ static const struct chela_event events[] = {
 	{
 		.name = "agent",
 		.scope = "read",
+		.roles = CHELA_ROLE_OPERATOR | CHELA_ROLE_NODE,
 		.flags = CHELA_EVENT_SCOPED,
 	},
 };

@@ -101,6 +101,7 @@ static const struct chela_event events[] = {
 	{
 		.name = "chat",
 		.scope = "read",
+		.roles = CHELA_ROLE_OPERATOR | CHELA_ROLE_NODE,
 		.flags = CHELA_EVENT_SCOPED,
 	},
 	{

@@ -188,6 +188,35 @@ take_request(struct node *n, struct json_object *p)
 	    said(p, "thinking"), p));
 }
 
+/*
+ * What is said in a session comes to this node as the events "chat" and "agent",
+ * whose topic that is, until it takes this back or goes.
+ */
+static struct taken
+take_subscription(struct chela_req *req, struct json_object *p, bool is_on)
+{
+	const struct chela_sessions_1	*sessions;
+	struct chela_conn		*conn = nodes.host->req_conn(req);
+	const char			*key = said(p, "sessionKey");
+	char				 full[KEY_SIZE], topic[KEY_SIZE + 16];
+	int				 r;
+
+	sessions = nodes_service_of(CHELA_SESSIONS_SERVICE);
+	if (sessions == NULL)
+		return (NOT_TAKEN("no_sessions"));
+	if (key == NULL || conn == NULL ||
+	    sessions->canonical(key, NULL, full) < 0)
+		return (NOT_TAKEN("invalid_payload"));
+	(void)snprintf(topic, sizeof topic, "session:%s", full);
+	r = is_on ? nodes.host->conn_subscribe(nodes.ctx, conn, topic) :
+	    nodes.host->conn_unsubscribe(nodes.ctx, conn, topic);
+	if (r == -EDQUOT)
+		return (NOT_TAKEN("too_many_subscriptions"));
+	if (r < 0 && r != -ENOENT)
+		return (NOT_TAKEN("not_subscribed"));
+	return (TAKEN(is_on ? "subscribed" : "unsubscribed"));
+}
+
 /* --- what became of a command --- */
 
 static void
@@ -270,6 +299,10 @@ event_take(struct chela_ctx *ctx, struct chela_req *req,
 		t = take_transcript(n, p);
 	else if (strcmp(event, "agent.request") == 0)
 		t = take_request(n, p);
+	else if (strcmp(event, "chat.subscribe") == 0)
+		t = take_subscription(req, p, true);
+	else if (strcmp(event, "chat.unsubscribe") == 0)
+		t = take_subscription(req, p, false);
 	else if (strcmp(event, "exec.started") == 0 ||
 	    strcmp(event, "exec.finished") == 0 ||
 	    strcmp(event, "exec.denied") == 0)

@@ -768,6 +768,11 @@ conn_gets(const struct chela_conn *c, const struct chela_event *e,
 	    (e->flags & CHELA_EVENT_NODE_DIRECT) != 0 &&
 	    (opt == NULL || opt->only == NULL))
 		return (false);
+	if ((e->flags & CHELA_EVENT_SCOPED) != 0 &&
+	    c->opt.role == CHELA_ROLE_NODE && (opt == NULL ||
+	    opt->scoped_topic == NULL ||
+	    topic_find(c, opt->scoped_topic) == NULL))
+		return (false);
 	if (opt == NULL)
 		return (true);
 	if (opt->only != NULL && opt->only != c)
