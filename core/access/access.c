@@ -59,6 +59,7 @@ access_clear_rules(struct access *a)
 	memset(&a->proxies, 0, sizeof a->proxies);
 	memset(&a->auto_nets, 0, sizeof a->auto_nets);
 	a->has_tailscale = false;
+	a->has_proxy_enrol = false;
 	a->is_auto_local = true;
 }
 

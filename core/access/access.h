@@ -33,6 +33,10 @@ struct access {
 	struct proxy_nets	 auto_nets;	/* nodes from there are let in */
 	bool			 is_auto_local;
 	bool			 has_tailscale;
+	/* Devices of users that a proxy vouches for need no approval. */
+	bool			 has_proxy_enrol;
+	bool			 is_enrol_default;	/* no list of scopes is set */
+	uint32_t		 enrol_scopes;	/* at most these */
 	bool			 is_loopback_exempt;
 	bool			 is_loopback_only;	/* it listens nowhere else */
 	struct limit		*failed;	/* by address */

@@ -306,8 +306,8 @@ entry_read_scopes(const char *s)
 }
 
 /* Scopes that a proxy's header leaves: none sent, no cap. */
-static uint32_t
-capped(const struct entry *e, uint32_t scopes)
+uint32_t
+entry_capped(const struct entry *e, uint32_t scopes)
 {
 	if (e->claim.scopes_cap == NULL ||
 	    strcmp(e->grant.method, "trusted-proxy") != 0)
@@ -338,7 +338,7 @@ void
 entry_yes(struct entry *e)
 {
 	/* What a person is known to have holds for this connection. */
-	e->grant.scopes = capped(e, e->grant.scopes | identity_scopes(e));
+	e->grant.scopes = entry_capped(e, e->grant.scopes | identity_scopes(e));
 	e->is_in = true;
 	e->done(e);
 }
@@ -394,7 +394,8 @@ entry_credentials(struct entry *e, const char *problem)
 	e->retry_after_ms = 0;
 	if (c->role == ROLE_NODE)
 		c->scopes = 0;
-	c->scopes = capped(e, c->scopes);
+	e->has_asked = c->scopes != 0;
+	c->scopes = entry_capped(e, c->scopes);
 	entry_pair(e);
 }
 

@@ -79,6 +79,7 @@ struct entry {
 	char			 setup_id[37];
 	uint64_t		 delay_us;	/* before a refusal is said */
 	unsigned		 n_grants;
+	bool			 has_asked;	/* for scopes, before any cap */
 	char			 used_setup[37];	/* "" or what was used up */
 	bool			 is_delivered;	/* hello was written */
 	struct list		 link;		/* in access.delayed */

@@ -141,6 +141,31 @@ is_silent(const struct entry *e, const struct device *d, const char *why)
 	return (true);
 }
 
+/*
+ * The scopes with which the device of a user is let in whom a trusted proxy vouches
+ * for; -1: it is not. What it asks for beyond the configured ones is left out.
+ */
+static int64_t
+enrol_scopes(const struct entry *e, const struct device *d, const char *why)
+{
+	const struct auth_claim	*c = &e->claim.auth;
+	const struct access	*a = e->access;
+	bool			 is_app_ui = is_app(c->client_id) &&
+				    str_is(c->client_mode, "ui");
+
+	if (!a->has_proxy_enrol || c->role != ROLE_OPERATOR ||
+	    strcmp(e->grant.method, "trusted-proxy") != 0 ||
+	    *or_empty(e->claim.proxy_user) == '\0' ||
+	    !(entry_is_page(c) || is_app_ui))
+		return (-1);
+	if (strcmp(why, "scope-upgrade") != 0 && d != NULL)
+		return (-1);
+	if (!e->has_asked)
+		return (entry_capped(e, a->enrol_scopes));
+	return (entry_capped(e, a->enrol_scopes & (c->scopes |
+	    (a->is_enrol_default ? SCOPE_QUESTIONS : 0))));
+}
+
 /* Tokens of pages last as long as the secret that they were given for. */
 static const char *
 issuer_of(const struct entry *e)
@@ -407,6 +432,24 @@ entry_issue(struct entry *e, struct device *d)
 	entry_yes(e);
 }
 
+static void
+entry_enrol(struct entry *e, struct device *d, uint32_t scopes)
+{
+	struct auth_claim	*c = &e->claim.auth;
+	const char		*user = e->claim.proxy_user;
+
+	if (d != NULL && scope_covers(scope_closure(d->scopes), scopes)) {
+		/* It has been let in for these before; more it does not get. */
+		c->scopes = (c->scopes | scopes) & scope_closure(d->scopes);
+		entry_issue(e, d);
+		return;
+	}
+	c->scopes = scopes;
+	log_notice("access", "device %.16s needs no approval (trusted-proxy) "
+	    "user=%s", e->device_id, log_quote(user, strlen(user)));
+	entry_grant(e, "trusted-proxy");
+}
+
 /* Clients that are in without being paired. */
 static bool
 needs_no_pairing(const struct entry *e)
@@ -431,6 +474,7 @@ entry_pair(struct entry *e)
 	struct device		*d;
 	struct setup		*s;
 	const char		*why;
+	int64_t			 enrol;
 
 	if (needs_no_pairing(e)) {
 		e->grant.scopes = c->scopes;
@@ -463,6 +507,8 @@ entry_pair(struct entry *e)
 		entry_grant_setup(e, s);
 	else if (is_silent(e, d, why))
 		entry_grant(e, "silent");
+	else if ((enrol = enrol_scopes(e, d, why)) >= 0)
+		entry_enrol(e, d, (uint32_t)enrol);
 	else
 		entry_wait_for_operator(e, d, why);
 }

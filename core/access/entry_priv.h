@@ -23,6 +23,8 @@ void	 entry_count_failure(struct entry *e, enum limit_class class);
 void	 entry_count_success(struct entry *e, enum limit_class class);
 /* The shared secret: NULL or the reason. Its failure is not counted here. */
 const char *entry_secret(struct entry *e);
+/* What a proxy's cap leaves of these. */
+uint32_t entry_capped(const struct entry *e, uint32_t scopes);
 /* The names of a list with commas; unknown ones are no scope. */
 uint32_t entry_read_scopes(const char *s);
 

@@ -105,6 +105,27 @@ cmd_health(struct app *a, int argc, char **argv)
 	return (r);
 }
 
+/* How sockets fare; TLS only where there is any. */
+static void
+pair_sockets(struct json_object *o)
+{
+	struct json_object	*tls = json_get_obj(o, "tls");
+	int64_t			 done = json_get_int(tls, "handshakes", 0);
+	int64_t			 failed = json_get_int(tls, "failed", 0);
+	int64_t			 refused = json_get_int(tls, "refused", 0);
+
+	if (o == NULL)
+		return;
+	out_pair("sockets", "%" PRId64 " open, %" PRId64 " accepted, %" PRId64
+	    " refused, %" PRId64 " timed out", json_get_int(o, "open", 0),
+	    json_get_int(o, "accepted", 0), json_get_int(o, "refused", 0),
+	    json_get_int(o, "timeouts", 0));
+	if (done + failed + refused > 0)
+		out_pair("TLS", "%" PRId64 " handshakes (%" PRId64
+		    " resumed), %" PRId64 " failed, %" PRId64 " without TLS",
+		    done, json_get_int(tls, "resumed", 0), failed, refused);
+}
+
 static void
 print_status(struct app *a, struct json_object *s)
 {
@@ -129,6 +150,7 @@ print_status(struct app *a, struct json_object *s)
 	if (json_has(s, "connections"))
 		out_pair("connections", "%" PRId64, json_get_int(s,
 		    "connections", 0));
+	pair_sockets(json_get_obj(s, "sockets"));
 	out_pair("sessions", "%" PRId64, json_get_int(sessions, "count", 0));
 	if (*text_of(defaults, "model") != '\0')
 		out_pair("model", "%s", text_of(defaults, "model"));

@@ -54,6 +54,7 @@ client_destroy(struct chela_client *c)
 	free(c->device_token);
 	url_fini(&c->url);
 	trust_fini(&c->trust);
+	link_ticket_fini(&c->ticket);
 	free(c->token);
 	free(c->password);
 	free(c->instance);
@@ -504,8 +505,8 @@ client_connect(struct chela_client *c)
 	c->seq = -1;
 	c->payload_max = CLIENT_PAYLOAD_MAX;
 	c->heard_us = clock_now_us();
-	c->link = link_new(c->loop, &c->url, &c->trust, CLIENT_SUBPROTOCOL,
-	    &client_calls, c);
+	c->link = link_new(c->loop, &c->url, &c->trust, &c->ticket,
+	    CLIENT_SUBPROTOCOL, &client_calls, c);
 	if (c->link == NULL ||
 	    loop_timer_set(c->connect_timer, MS_US(c->connect_ms)) < 0) {
 		client_error_set(&c->error, -ENOMEM, "out of memory");

@@ -10,6 +10,7 @@
 #include "core/base/loop.h"
 #include "core/base/map.h"
 #include "core/client/link.h"
+#include "core/client/link_tls.h"
 #include "core/client/trust.h"
 #include "core/client/url.h"
 #include "core/json/json.h"
@@ -55,6 +56,7 @@ struct chela_client {
 	struct loop		*loop;
 	struct url		 url;
 	struct trust		 trust;
+	struct link_ticket	 ticket;	/* of the last connection */
 	char			*token;
 	char			*password;
 	char			*instance;

@@ -53,6 +53,7 @@ struct link {
 	struct loop		*loop;
 	const struct url	*url;
 	const struct trust	*trust;
+	struct link_ticket	*ticket;
 	const char		*protocol;
 	const struct link_calls	*calls;
 	void			*arg;
@@ -443,7 +444,7 @@ link_connected(struct link *l)
 {
 	if (!l->url->is_tls)
 		return (link_ask(l));
-	l->tls = link_tls_new(l->fd, l->url);
+	l->tls = link_tls_new(l->fd, l->url, l->ticket);
 	if (l->tls == NULL)
 		return (-ENOMEM);
 	l->state = LINK_TLS;
@@ -622,7 +623,8 @@ link_start(struct link *l)
 
 struct link *
 link_new(struct loop *loop, const struct url *url, const struct trust *trust,
-    const char *protocol, const struct link_calls *calls, void *arg)
+    struct link_ticket *ticket, const char *protocol,
+    const struct link_calls *calls, void *arg)
 {
 	struct link	*l;
 
@@ -632,6 +634,7 @@ link_new(struct loop *loop, const struct url *url, const struct trust *trust,
 	l->loop = loop;
 	l->url = url;
 	l->trust = trust;
+	l->ticket = ticket;
 	l->protocol = protocol;
 	l->calls = calls;
 	l->arg = arg;

@@ -15,6 +15,7 @@
 #define LINK_ADDRS_MAX		8u		/* tried of one name */
 
 struct link;
+struct link_ticket;
 struct trust;
 
 /* How a link ended. */
@@ -33,9 +34,10 @@ struct link_calls {
 	void	(*on_bytes)(void *arg);		/* the peer is alive */
 };
 
-/* url, trust and calls are lent for the link's life. NULL: no memory. */
+/* url, trust, ticket and calls are lent for the link's life. NULL: no memory. */
 struct link	*link_new(struct loop *loop, const struct url *url,
-		    const struct trust *trust, const char *protocol,
+		    const struct trust *trust, struct link_ticket *ticket,
+		    const char *protocol,
 		    const struct link_calls *calls, void *arg) must_use;
 /* Of the gateway's certificate; "" without TLS. is_new: written down now. */
 const char	*link_finger(const struct link *l, bool *ret_new);

@@ -10,6 +10,7 @@
 #include <gnutls/gnutls.h>
 
 #define LINK_TLS_FLAGS	(GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL)
+#define LINK_TICKET_MAX	KIB(64)	/* bytes; the chain is in it */
 #define LINK_TLS_PRIORITY \
 	"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
@@ -19,6 +20,9 @@ struct link_tls {
 	const struct url		*url;
 	bool				 is_ready;
 	bool				 is_new;
+	bool				 is_believed;	/* the certificate */
+	bool				 is_kept;	/* a ticket */
+	struct link_ticket		*ticket;
 	char				 finger[FINGER_TEXT];
 };
 
@@ -54,13 +58,54 @@ link_tls_setup(struct link_tls *t, int fd)
 	if (e >= 0 && is_name(t->url->host))
 		e = gnutls_server_name_set(t->session, GNUTLS_NAME_DNS,
 		    t->url->host, strlen(t->url->host));
-	if (e >= 0)
-		gnutls_transport_set_int(t->session, fd);
-	return (e);
+	if (e < 0)
+		return (e);
+	gnutls_transport_set_int(t->session, fd);
+	/* One that is not taken is no fault: there is a whole handshake then. */
+	if (t->ticket->data != NULL)
+		(void)gnutls_session_set_data(t->session, t->ticket->data,
+		    t->ticket->len);
+	link_ticket_fini(t->ticket);
+	return (0);
+}
+
+void
+link_ticket_fini(struct link_ticket *t)
+{
+	if (t->data != NULL)
+		gnutls_memset(t->data, 0, t->len);
+	free(t->data);
+	*t = (struct link_ticket){ NULL, 0 };
+}
+
+/*
+ * The first one that came, if the peer is whom it should be. At once: after a
+ * connection that just broke there is none to be had.
+ */
+static void
+link_tls_keep(struct link_tls *t)
+{
+	gnutls_datum_t	 d = { NULL, 0 };
+
+	/* Without one that came, asking for it would wait. */
+	if (!t->is_believed || t->is_kept || (gnutls_session_get_flags(t->session) &
+	    GNUTLS_SFLAGS_SESSION_TICKET) == 0 ||
+	    gnutls_session_get_data2(t->session, &d) < 0)
+		return;
+	t->is_kept = true;
+	link_ticket_fini(t->ticket);
+	if (d.size > 0 && d.size <= LINK_TICKET_MAX)
+		t->ticket->data = malloc(d.size);
+	if (t->ticket->data != NULL) {
+		memcpy(t->ticket->data, d.data, d.size);
+		t->ticket->len = d.size;
+	}
+	gnutls_memset(d.data, 0, d.size);
+	gnutls_free(d.data);
 }
 
 struct link_tls *
-link_tls_new(int fd, const struct url *url)
+link_tls_new(int fd, const struct url *url, struct link_ticket *ticket)
 {
 	struct link_tls	*t;
 
@@ -68,6 +113,7 @@ link_tls_new(int fd, const struct url *url)
 	if (t == NULL)
 		return (NULL);
 	t->url = url;
+	t->ticket = ticket;
 	if (link_tls_setup(t, fd) < 0)
 		return (link_tls_free(t));
 	return (t);
@@ -130,13 +176,16 @@ link_tls_check(struct link_tls *t, const struct trust *trust, struct buf *why)
 	struct trust_cert	 chain[TRUST_CHAIN_MAX];
 	const gnutls_datum_t	*list;
 	unsigned		 i, n = 0;
+	int			 r;
 
 	list = gnutls_certificate_get_peers(t->session, &n);
 	n = list == NULL ? 0 : MIN_OF(n, TRUST_CHAIN_MAX);
 	for (i = 0; i < n; i++)
 		chain[i] = (struct trust_cert){ list[i].data, list[i].size };
-	return (trust_check(trust, t->url, chain, n, t->finger, &t->is_new,
-	    why));
+	/* Also of a resumed one: what is believed may have changed since. */
+	r = trust_check(trust, t->url, chain, n, t->finger, &t->is_new, why);
+	t->is_believed = r == 0;
+	return (r);
 }
 
 const char *
@@ -171,6 +220,8 @@ link_tls_recv(struct link_tls *t, void *p, size_t size)
 	} while (n == GNUTLS_E_WARNING_ALERT_RECEIVED);
 	if (n == GNUTLS_E_PREMATURE_TERMINATION)
 		return (0);
+	if (n > 0)
+		link_tls_keep(t);
 	return (n >= 0 ? n : link_tls_errno(n));
 }
 

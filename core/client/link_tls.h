@@ -10,8 +10,19 @@
 
 struct link_tls;
 
-/* fd and url are lent. */
-struct link_tls *link_tls_new(int fd, const struct url *url) must_use;
+/*
+ * What one connection leaves for the next to the same gateway, so that it need not
+ * begin from nothing. Good once, and only after the certificate was believed.
+ */
+struct link_ticket {
+	unsigned char	*data;
+	size_t		 len;
+};
+
+void	 link_ticket_fini(struct link_ticket *t);
+/* fd, url and ticket are lent. */
+struct link_tls *link_tls_new(int fd, const struct url *url,
+	    struct link_ticket *ticket) must_use;
 /* Says good-bye if there was a handshake. */
 struct link_tls *link_tls_free(struct link_tls *t);
 /* 0, -EAGAIN, or another with why. */

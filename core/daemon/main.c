@@ -428,6 +428,7 @@ open_host(struct daemon *d)
 		.boot_id = d->boot_id,
 		.bind_address = d->bind,
 		.limits = &d->limits,
+		.sockets = d->net == NULL ? NULL : net_stats(d->net),
 		.port = &d->port,
 		.restart = d->exe == NULL ? NULL : restart_ask,
 		.restart_arg = d,

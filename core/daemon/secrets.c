@@ -257,6 +257,7 @@ static int
 load_rules(struct daemon *d, struct conf *conf)
 {
 	struct access		*a = d->access;
+	struct json_object	*enrol;
 	const char		*user, *tailscale;
 	struct limit_rules	 rules = { .keys_max = LIMIT_KEYS_MAX };
 	int			 r;
@@ -292,6 +293,13 @@ load_rules(struct daemon *d, struct conf *conf)
 	    a->users.required, PROXY_HEADERS_MAX, &a->users.n_required, true);
 	load_list(conf, "gateway.auth.trustedProxy.allowUsers",
 	    a->users.allowed, PROXY_USERS_MAX, &a->users.n_allowed, false);
+	a->has_proxy_enrol = conf_get_bool(conf,
+	    "gateway.auth.trustedProxy.deviceAutoApprove.enabled", false);
+	enrol = conf_get(conf,
+	    "gateway.auth.trustedProxy.deviceAutoApprove.scopes");
+	a->is_enrol_default = enrol == NULL;
+	a->enrol_scopes = enrol != NULL ? scopes_of(enrol) : SCOPE_READ |
+	    SCOPE_WRITE | SCOPE_APPROVALS | SCOPE_QUESTIONS;
 	tailscale = conf_get_str(conf, "gateway.tailscale.mode", "off");
 	a->has_tailscale = conf_get_bool(conf, "gateway.auth.allowTailscale",
 	    strcmp(tailscale, "serve") == 0 &&

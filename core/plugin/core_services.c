@@ -15,6 +15,7 @@
 #include "core/access/scope.h"
 #include "core/config/config.h"
 #include "core/json/json.h"
+#include "core/net/net.h"
 #include "core/plugin/host_priv.h"
 #include "core/protocol/proto.h"
 #include "core/state/state.h"
@@ -157,6 +158,32 @@ svc_n_connections(void)
 	return (proto_n_peers(svc_host->env.proto));
 }
 
+static struct json_object *
+svc_sockets(void)
+{
+	const struct net_stats	*s = svc_host->env.sockets;
+	struct json_object	*o, *tls;
+
+	if (s == NULL)
+		return (NULL);
+	o = json_object_new_object();
+	tls = json_object_new_object();
+	(void)json_add_int(o, "open", s->n_open);
+	(void)json_add_int(o, "handshaking", s->n_unauth);
+	(void)json_add_int(o, "accepted", (int64_t)s->accepted);
+	(void)json_add_int(o, "refused", (int64_t)(s->refused_source +
+	    s->refused_total + s->refused_fd));
+	(void)json_add_int(o, "timeouts", (int64_t)s->timeouts);
+	(void)json_add_int(o, "slowConsumers", (int64_t)s->slow_consumers);
+	(void)json_add_int(o, "protocolErrors", (int64_t)s->protocol_errors);
+	(void)json_add_int(tls, "handshakes", (int64_t)s->tls_done);
+	(void)json_add_int(tls, "resumed", (int64_t)s->tls_resumed);
+	(void)json_add_int(tls, "failed", (int64_t)s->tls_failed);
+	(void)json_add_int(tls, "refused", (int64_t)s->tls_refused);
+	(void)json_add(o, "tls", tls);
+	return (o);
+}
+
 static const struct chela_state_1 state_vtable = {
 	.struct_size = sizeof state_vtable,
 	.presence_list = svc_presence_list,
@@ -177,6 +204,7 @@ static const struct chela_state_1 state_vtable = {
 	.auth_mode = svc_auth_mode,
 	.config_path = svc_config_path,
 	.n_connections = svc_n_connections,
+	.sockets = svc_sockets,
 };
 
 static uint64_t

@@ -54,6 +54,7 @@ struct host_env {
 	const char	*boot_id;
 	const char	*bind_address;
 	const struct net_limits *limits; /* NULL: the defaults */
+	const struct net_stats *sockets; /* NULL: none */
 	const uint32_t	*port;		/* known once it listens */
 	/* As restart() of core.lifecycle/1; NULL: there is none. */
 	int		(*restart)(uint64_t delay_ms, void *arg);

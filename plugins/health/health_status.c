@@ -220,7 +220,7 @@ status_fill(struct json_object *o, bool is_admin)
 {
 	const struct chela_models_1	*models = hl_service(
 					    CHELA_MODELS_SERVICE);
-	struct json_object		*agents;
+	struct json_object		*agents, *sockets;
 	int				 r;
 
 	agents = summary_agents(HEALTH_STATUS_RECENT);
@@ -247,6 +247,10 @@ status_fill(struct json_object *o, bool is_admin)
 	if (r == 0)
 		r = json_add_int(o, "connections",
 		    (int64_t)hl.state->n_connections());
+	sockets = r < 0 || hl.state->sockets == NULL ? NULL :
+	    hl.state->sockets();
+	if (sockets != NULL)
+		r = json_add(o, "sockets", sockets);
 	if (r == 0)
 		r = json_add_int(o, "pid", (int64_t)getpid());
 	return (r < 0 ? r : memory_add(o));

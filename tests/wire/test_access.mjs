@@ -269,6 +269,65 @@ await check("AB-037 AB-038 trusted-proxy: checks in order, scopes capped",
 	await assert.rejects(bad.start(), /a token is set/);
 });
 
+await check("AB-052 deviceAutoApprove: pages of the proxy's users, no more",
+	async () => {
+	const auth = (deviceAutoApprove) => ({ gateway: {
+		trustedProxies: ["127.0.0.1"],
+		controlUi: { allowedOrigins: ["https://ui.example"] },
+		auth: { mode: "trusted-proxy", password: "the way round",
+			trustedProxy: { userHeader: "X-User", allowLoopback: true,
+				...(deviceAutoApprove ? { deviceAutoApprove } : {}) } } } });
+	const headers = { "X-Forwarded-For": "198.51.100.7", "X-User": "ann",
+		Origin: "https://ui.example" };
+	const ui = { client: { id: "openclaw-control-ui", mode: "webchat" },
+		auth: {}, headers };
+	const waits = async (gw, over) => assert.equal((await refused(gw,
+		{ device: new Device(), scopes: READ, ...ui, ...over })).details.code,
+		"PAIRING_REQUIRED");
+	const off = await new Gateway({ config: auth(), token: "" }).start();
+	await waits(off);
+	await off.stop();
+
+	const gw = await new Gateway({ config: auth({ enabled: true }),
+		token: "" }).start();
+	const d = new Device();
+	const one = await entered(gw, { device: d, ...ui,
+		scopes: ["operator.read", "operator.admin"] });
+	assert.deepEqual(one.auth.scopes, ["operator.read",
+		"operator.questions"]);
+	assert.ok(!("deviceToken" in one.auth));
+	// The same key may widen within the bounds, another one may not.
+	assert.deepEqual((await entered(gw, { device: d, ...ui,
+		scopes: ["operator.write"] })).auth.scopes, ["operator.write",
+		"operator.questions"]);
+	assert.deepEqual((await entered(gw, { device: new Device(), ...ui,
+		scopes: [] })).auth.scopes, ["operator.read", "operator.write",
+		"operator.approvals", "operator.questions"]);
+	assert.deepEqual((await entered(gw, { device: new Device(), ...ui,
+		scopes: ["operator.write"], headers: { ...headers,
+			"X-OpenClaw-Scopes": "operator.read" } })).auth.scopes, []);
+	// Not a page, not an operator, not through the proxy.
+	const { Origin: _, ...plain } = headers;
+	await waits(gw, { client: { id: "cli", mode: "cli" }, headers: plain });
+	await waits(gw, { role: "node", scopes: [],
+		client: { id: "node-host", mode: "node" } });
+	const { c } = await operator(gw, ["operator.admin"],
+		{ auth: { password: "the way round" } });
+	const list = (await c.call("device.pair.list")).paired;
+	assert.equal(list.find((r) => r.deviceId === d.id).approvedVia,
+		"trusted-proxy");
+	assert.ok(list.every((r) => !r.scopes.includes("operator.admin")));
+	await gw.logged(/needs no approval \(trusted-proxy\) user='?ann/);
+	await gw.stop();
+
+	const some = await new Gateway({ config: auth({ enabled: true,
+		scopes: ["operator.read"] }), token: "" }).start();
+	assert.deepEqual((await entered(some, { device: new Device(), ...ui,
+		scopes: ["operator.read", "operator.write"] })).auth.scopes,
+		["operator.read"]);
+	await some.stop();
+});
+
 // tailscaled as far as whois goes: what it answers is by address.
 async function tailscaled(path, who) {
 	const asked = [];

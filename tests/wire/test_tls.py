@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 
 from gateway import BUILD, Gateway, check, chelad, equal, finish, matches, SOURCE
@@ -742,6 +743,128 @@ def _():
                 equal(good, True)
             except (ssl.SSLError, ConnectionResetError, Gone):
                 equal(good, False)
+
+
+# --- what a client comes back with
+
+class Relay:
+    """Bytes to the gateway and back, until it is cut."""
+
+    def __init__(self, gw):
+        self.gw, self.pairs = gw, []
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                a, _ = self.sock.accept()
+            except OSError:
+                return
+            b = socket.create_connection(("127.0.0.1", self.gw.port))
+            self.pairs += [a, b]
+            for x, y in ((a, b), (b, a)):
+                threading.Thread(target=self.pump, args=(x, y),
+                                 daemon=True).start()
+
+    @staticmethod
+    def pump(x, y):
+        try:
+            while data := x.recv(65536):
+                y.sendall(data)
+        except OSError:
+            pass
+        for s in (x, y):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        pairs, self.pairs = self.pairs, []
+        for s in pairs:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def tls_counts(c):
+    ok, status, error = c.call("status", {})
+    if not ok:
+        raise AssertionError(error)
+    return status["sockets"]["tls"]
+
+
+def node_is_back(c):
+    c.event("presence", lambda p: any(
+        e.get("reason") == "connect" and "node" in e.get("roles", ())
+        for e in p["presence"]))
+    c.events.clear()
+
+
+back_a, back_b = make_cert("back-a"), make_cert("back-b")
+shutil.copy(back_a[0], f"{tmp}/back.pem")
+shutil.copy(back_a[1], f"{tmp}/back-key.pem")
+with Gateway(config=tls_on(certPath=f"{tmp}/back.pem",
+                           keyPath=f"{tmp}/back-key.pem")) as gw:
+    finger = gw.logged(r"fingerprint (sha256:\S+)").group(1)
+    relay = Relay(gw)
+    ops = Openclaw(gw).hello()
+    node = None
+
+    @check("a client that comes back resumes its session, however often")
+    def _():
+        global node
+        node = subprocess.Popen(
+            [f"{BUILD}/chela-node", "--url", f"wss://127.0.0.1:{relay.port}",
+             "--tls-fingerprint", finger, "--state-dir", f"{tmp}/back"],
+            env={**os.environ, "HOME": tmp, "CHELA_TOKEN": gw.token},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        node_is_back(ops)
+        first = tls_counts(ops)
+        for i in range(1, 4):
+            relay.cut()
+            node_is_back(ops)
+            now = tls_counts(ops)
+            equal((now["resumed"] - first["resumed"],
+                   now["handshakes"] - first["handshakes"]), (i, i))
+
+    @check("AB-051: no session outlives the certificate that was believed")
+    def _():
+        before = tls_counts(ops)["resumed"]
+        put(back_b[0], f"{tmp}/back.pem")
+        put(back_b[1], f"{tmp}/back-key.pem")
+        gw.logged("new connections get the certificate")
+        relay.cut()
+        equal(node.wait(DEADLINE), 2)
+        equal(tls_counts(ops)["resumed"], before)
+
+    @check("chela status shows the handshakes, and what failed of them")
+    def _():
+        with socket.create_connection(("127.0.0.1", gw.port)) as s:
+            s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            while s.recv(4096):
+                pass
+        now = tls_counts(ops)
+        equal((now["refused"], now["failed"] >= 0), (1, True))
+        p = subprocess.run(
+            [f"{BUILD}/chela", "--url", f"wss://localhost:{gw.port}", "status"],
+            env={**os.environ, "HOME": tmp, "CHELA_TOKEN": gw.token},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True, timeout=DEADLINE)
+        equal(p.returncode, 0)
+        matches(p.stdout, r"(?m)^TLS: +\d+ handshakes \(\d+ resumed\), "
+                r"\d+ failed, 1 without TLS$")
+        matches(p.stdout, r"(?m)^sockets: +\d+ open, \d+ accepted, ")
+
+    if node is not None and node.poll() is None:
+        node.terminate()
+        node.wait(DEADLINE)
+    ops.sock.close()
+    relay.sock.close()
 
 
 # --- what a client believes

@@ -49,6 +49,13 @@ struct chela_state_1 {
 	const char *(*auth_mode)(void);		/* "token" */
 	const char *(*config_path)(void);
 	uint32_t (*n_connections)(void);	/* authenticated ones */
+	/*
+	 * {open, handshaking, accepted, refused, timeouts, slowConsumers,
+	 * protocolErrors, tls{handshakes, resumed, failed, refused}}, counted
+	 * since the process began; gives, NULL where nothing listens. refused of
+	 * tls: who spoke plainly to it.
+	 */
+	struct json_object *(*sockets)(void);
 };
 
 #endif
