@@ -1,0 +1,1171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plugin hooks with the real agents and sessions; the routes, the agent's runs
+ * and the texts that wait are the test's own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <chela/services/access.h>
+#include <chela/services/agent.h>
+#include <chela/services/channel.h>
+#include <chela/services/process.h>
+#include <chela/services/routes.h>
+#include <chela/services/sessions.h>
+#include <chela/services/system.h>
+
+#include "tests/plugin/fakehost.h"
+#include "tests/unit/cu.h"
+
+#define GOOD		"Bearer hook-secret"
+#define HEADERS_MAX	6
+
+/* One request as the core would hand it over. */
+struct chela_http_in {
+	const char	*method;
+	const char	*path;
+	const char	*query;
+	const char	*remote;
+	const char	*headers[HEADERS_MAX][2];
+	const char	*body;
+	void		*user;
+	bool		 reads;
+	bool		 is_trusted;
+	uint32_t	 status;		/* 0: no answer yet */
+	char		 type[64];
+	char		 extra[256];
+	char		*text;
+};
+
+static struct fake	*f;
+static struct chela_route route;
+static char		 route_path[128];	/* "" without a route */
+static unsigned		 n_adds;
+
+static int
+add_route(struct chela_ctx *ctx, const struct chela_route *r, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	if (strcmp(r->path, "/taken") == 0)
+		return (-EEXIST);
+	route = *r;
+	(void)snprintf(route_path, sizeof route_path, "%s", r->path);
+	n_adds++;
+	return (0);
+}
+
+static int
+remove_route(struct chela_ctx *ctx, const char *path)
+{
+	(void)ctx;
+	CU_ASSERT_STRING_EQUAL(path, route_path);
+	route_path[0] = '\0';
+	return (0);
+}
+
+static const char *
+in_method(const struct chela_http_in *rq)
+{
+	return (rq->method);
+}
+
+static const char *
+in_path(const struct chela_http_in *rq)
+{
+	return (rq->path);
+}
+
+static int
+in_query_each(const struct chela_http_in *rq,
+    int (*cb)(const char *name, const char *value, void *arg), void *arg)
+{
+	char	*copy = strdup(rq->query), *save = NULL, *p, *value;
+	int	 r = strchr(copy, '%') != NULL ? -EBADMSG : 0;
+
+	for (p = strtok_r(copy, "&", &save); r == 0 && p != NULL;
+	    p = strtok_r(NULL, "&", &save)) {
+		value = strchr(p, '=');
+		if (value != NULL)
+			*value++ = '\0';
+		r = cb(p, value != NULL ? value : "", arg);
+	}
+	free(copy);
+	return (r);
+}
+
+static const char *
+in_header(const struct chela_http_in *rq, const char *name)
+{
+	size_t	 i;
+
+	for (i = 0; i < HEADERS_MAX && rq->headers[i][0] != NULL; i++) {
+		if (strcmp(rq->headers[i][0], name) == 0)
+			return (rq->headers[i][1]);
+	}
+	return (NULL);
+}
+
+static int
+in_header_each(const struct chela_http_in *rq,
+    int (*cb)(const char *name, const char *value, void *arg), void *arg)
+{
+	size_t	 i;
+	int	 r = 0;
+
+	for (i = 0; r == 0 && i < HEADERS_MAX && rq->headers[i][0] != NULL;
+	    i++)
+		r = cb(rq->headers[i][0], rq->headers[i][1], arg);
+	return (r);
+}
+
+static const char *
+in_remote(const struct chela_http_in *rq)
+{
+	return (rq->remote);
+}
+
+static void
+set_user(struct chela_http_in *rq, void *user)
+{
+	rq->user = user;
+}
+
+static void *
+get_user(const struct chela_http_in *rq)
+{
+	return (rq->user);
+}
+
+static int
+read_body(struct chela_http_in *rq)
+{
+	rq->reads = true;
+	return (0);
+}
+
+static void
+trust(struct chela_http_in *rq)
+{
+	rq->is_trusted = true;
+}
+
+static int
+reply(struct chela_http_in *rq, uint32_t status, const char *type,
+    const char *headers, const void *bytes, size_t len)
+{
+	CU_ASSERT_EQUAL(rq->status, 0);
+	rq->status = status;
+	(void)snprintf(rq->type, sizeof rq->type, "%s",
+	    type != NULL ? type : "");
+	(void)snprintf(rq->extra, sizeof rq->extra, "%s",
+	    headers != NULL ? headers : "");
+	rq->text = strndup(bytes, len);
+	return (0);
+}
+
+static const struct chela_routes_1 routes = {
+	.struct_size = sizeof routes,
+	.add = add_route,
+	.remove = remove_route,
+	.method = in_method,
+	.path = in_path,
+	.query_each = in_query_each,
+	.header = in_header,
+	.header_each = in_header_each,
+	.remote = in_remote,
+	.set_user = set_user,
+	.user = get_user,
+	.read_body = read_body,
+	.trust = trust,
+	.reply = reply,
+};
+
+static int
+is_gateway_secret(const char *text)
+{
+	return (strcmp(text, "gateway-secret") == 0);
+}
+
+static const struct chela_access_1 access_vt = {
+	.struct_size = sizeof access_vt,
+	.is_gateway_secret = is_gateway_secret,
+};
+
+/* Texts that wait: the newest one, and who was asked to look. */
+static struct {
+	char		 key[512];
+	char		 text[512];
+	char		 turn[512];
+	unsigned	 n;
+} left;
+
+static int
+add_event(const char *key, const char *text)
+{
+	int	 r = strcmp(left.key, key) == 0 &&
+		    strcmp(left.text, text) == 0;
+
+	(void)snprintf(left.key, sizeof left.key, "%s", key);
+	(void)snprintf(left.text, sizeof left.text, "%s", text);
+	left.n++;
+	return (r);
+}
+
+static int
+request_turn(const char *key)
+{
+	(void)snprintf(left.turn, sizeof left.turn, "%s", key);
+	return (0);
+}
+
+static const struct chela_system_1 texts = {
+	.struct_size = sizeof texts,
+	.add_event = add_event,
+	.request_turn = request_turn,
+};
+
+/* Runs: what was started, and the watcher. */
+#define STARTS_MAX	256
+static struct {
+	const struct chela_agent_watcher *watcher;
+	unsigned	 n;
+	int		 r;		/* what start() says */
+	int		 others;	/* runs of somebody else */
+	char		 id[STARTS_MAX][37];
+	char		 key[STARTS_MAX][128];
+	char		 message[8192];
+	char		 channel[64];
+	char		 to[64];
+	char		 account[64];
+	char		 model[64];
+	uint32_t	 flags;
+	uint64_t	 timeout_us;
+	char		 aborted[37];
+} runs;
+
+static void
+keep(char *s, size_t size, const char *value)
+{
+	(void)snprintf(s, size, "%s", value != NULL ? value : "");
+}
+
+static int
+run_start(const struct chela_agent_start *rq, const char **ret_why)
+{
+	*ret_why = "no";
+	if (runs.r < 0)
+		return (runs.r);
+	CU_ASSERT_FATAL(runs.n < STARTS_MAX);
+	keep(runs.id[runs.n], sizeof runs.id[0], rq->run_id);
+	keep(runs.key[runs.n], sizeof runs.key[0], rq->session_key);
+	keep(runs.message, sizeof runs.message, rq->message);
+	keep(runs.channel, sizeof runs.channel, rq->channel);
+	keep(runs.to, sizeof runs.to, rq->to);
+	keep(runs.account, sizeof runs.account, rq->account_id);
+	keep(runs.model, sizeof runs.model, rq->model);
+	runs.flags = rq->flags;
+	runs.timeout_us = rq->timeout_us;
+	runs.n++;
+	return (0);
+}
+
+static int
+run_abort(const char *run_id, const char *reason)
+{
+	CU_ASSERT_STRING_EQUAL(reason, "timeout");
+	keep(runs.aborted, sizeof runs.aborted, run_id);
+	return (1);
+}
+
+static int
+run_each(const char *key, int (*cb)(const struct chela_agent_run *run,
+    void *arg), void *arg)
+{
+	struct chela_agent_run	 run = { .struct_size = sizeof run };
+
+	(void)key;
+	return (runs.others > 0 ? cb(&run, arg) : 0);
+}
+
+static int
+run_watch(const struct chela_agent_watcher *watcher, void *arg)
+{
+	(void)arg;
+	runs.watcher = watcher;
+	return (0);
+}
+
+static void
+run_unwatch(const struct chela_agent_watcher *watcher, void *arg)
+{
+	(void)arg;
+	CU_ASSERT_PTR_EQUAL(watcher, runs.watcher);
+	runs.watcher = NULL;
+}
+
+static const struct chela_agent_1 agent = {
+	.struct_size = sizeof agent,
+	.start = run_start,
+	.abort = run_abort,
+	.each = run_each,
+	.watch = run_watch,
+	.unwatch = run_unwatch,
+};
+
+static void
+run_tell(unsigned n, uint32_t kind, const char *all, const char *delivery)
+{
+	struct chela_agent_event	 ev = { .struct_size = sizeof ev,
+		.kind = kind, .run_id = runs.id[n],
+		.session_key = runs.key[n], .agent_id = "main" };
+
+	ev.all = all;
+	ev.all_len = all != NULL ? strlen(all) : 0;
+	ev.delivery = delivery;
+	ev.error = kind == CHELA_AGENT_ERROR ? "it broke" : NULL;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(runs.watcher);
+	runs.watcher->event(&ev, NULL);
+	fake_settle(f);
+}
+
+static int
+line_configured(void)
+{
+	return (1);
+}
+
+static int
+line_accounts(struct json_object **ret)
+{
+	*ret = json_tokener_parse("[{\"accountId\":\"a1\"}]");
+	return (0);
+}
+
+static const struct chela_channel_1 line = {
+	.struct_size = sizeof line,
+	.id = "line",
+	.label = "Line",
+	.configured = line_configured,
+	.accounts = line_accounts,
+};
+
+/* The program of a mapping: what it was given, and what it says. */
+static struct {
+	char		 argv0[64];
+	char		 input[4096];
+	const char	*output;
+	int		 exit_code;
+	unsigned	 n;
+} program;
+static const struct chela_process_handler *program_handler;
+static void	*program_arg;
+
+static int
+program_start(const struct chela_process_request *rq,
+    const struct chela_process_handler *handler, void *arg,
+    struct chela_process **ret_process)
+{
+	keep(program.argv0, sizeof program.argv0, rq->path);
+	(void)snprintf(program.input, sizeof program.input, "%.*s",
+	    (int)rq->input_len, (const char *)rq->input);
+	program.n++;
+	program_handler = handler;
+	program_arg = arg;
+	*ret_process = (struct chela_process *)(void *)&program;
+	return (0);
+}
+
+static void
+program_forget(struct chela_process *p)
+{
+	CU_ASSERT_PTR_EQUAL(p, &program);
+	program_handler = NULL;
+}
+
+static const struct chela_process_1 processes = {
+	.struct_size = sizeof processes,
+	.start = program_start,
+	.forget = program_forget,
+};
+
+static void
+program_end(void)
+{
+	struct chela_process_result	 res = { .struct_size = sizeof res,
+		.exit_code = program.exit_code, .out = program.output,
+		.out_len = strlen(program.output) };
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(program_handler);
+	program_handler->done(NULL, &res, program_arg);
+	fake_settle(f);
+}
+
+static int
+setup(const char *conf)
+{
+	memset(&left, 0, sizeof left);
+	memset(&runs, 0, sizeof runs);
+	memset(&program, 0, sizeof program);
+	route_path[0] = '\0';
+	n_adds = 0;
+	f = fake_new();
+	fake_clock(f, UINT64_C(1700000000000));
+	CU_ASSERT_EQUAL_FATAL(fake_conf(f, conf), 0);
+	(void)fake_service(f, "core", CHELA_ROUTES_SERVICE, &routes);
+	(void)fake_service(f, "core", CHELA_ACCESS_SERVICE, &access_vt);
+	(void)fake_service(f, "system", CHELA_SYSTEM_SERVICE, &texts);
+	(void)fake_service(f, "agent", CHELA_AGENT_SERVICE, &agent);
+	(void)fake_service(f, "process", CHELA_PROCESS_SERVICE, &processes);
+	(void)fake_service(f, "channel-line", CHELA_CHANNEL_SERVICE, &line);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "agents"), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "sessions"), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "hooks"), 0);
+	return (fake_start(f));
+}
+
+#define CONF(more) "{\"agents\":{\"list\":[{\"id\":\"main\"}," \
+	"{\"id\":\"ops\"}]},\"hooks\":{\"enabled\":true," \
+	"\"token\":\"hook-secret\"" more "}}"
+
+static void
+begin(const char *conf)
+{
+	CU_ASSERT_EQUAL_FATAL(setup(conf), 0);
+}
+
+static void
+end(void)
+{
+	fake_free(f);
+	f = NULL;
+}
+
+static struct chela_http_in
+request(const char *path, const char *body)
+{
+	struct chela_http_in	 rq = { .method = "POST", .path = path,
+		.query = "", .remote = "127.0.0.1", .body = body };
+
+	rq.headers[0][0] = "authorization";
+	rq.headers[0][1] = GOOD;
+	return (rq);
+}
+
+/* Up to the answer, if there is one at once. */
+static void
+go(struct chela_http_in *rq)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(route.head);
+	route.head(NULL, rq, NULL);
+	if (rq->reads && rq->status == 0)
+		route.body(NULL, rq, rq->body, strlen(rq->body), NULL);
+	fake_settle(f);
+}
+
+static void
+done(struct chela_http_in *rq)
+{
+	free(rq->text);
+	rq->text = NULL;
+}
+
+static void
+expect(struct chela_http_in *rq, uint32_t status, const char *text)
+{
+	CU_ASSERT_EQUAL(rq->status, status);
+	CU_ASSERT_PTR_NOT_NULL(rq->text);
+	if (rq->text != NULL && (rq->status != status ||
+	    strcmp(rq->text, text) != 0))
+		(void)fprintf(stderr, "%s: %u %s\n", rq->body, rq->status,
+		    rq->text);
+	if (rq->text != NULL)
+		CU_ASSERT_STRING_EQUAL(rq->text, text);
+	done(rq);
+}
+
+static void
+post(const char *path, const char *body, uint32_t status, const char *text)
+{
+	struct chela_http_in	 rq = request(path, body);
+
+	go(&rq);
+	expect(&rq, status, text);
+}
+
+#define ERROR(s) "{\"ok\":false,\"error\":\"" s "\"}"
+
+/* AB-077: what is wrong is refused before the body is read, in this order. */
+static void
+checks_come_before_the_body(void)
+{
+	static const char *const wrong[] = { "", "Bearer ", "Bearer wrong",
+		"hook-secret", "Bearer hook-secre", "Bearer hook-secret1",
+		"Bearer  \t ", "Basic aG9vay1zZWNyZXQ=" };
+	struct chela_http_in	 rq;
+	size_t			 i;
+
+	begin(CONF(""));
+	CU_ASSERT_STRING_EQUAL(route_path, "/hooks");
+	CU_ASSERT(route.flags == CHELA_ROUTE_PREFIX && route.methods == NULL);
+	CU_ASSERT_EQUAL(route.max_body, 262144);
+	CU_ASSERT_EQUAL(route.body_timeout_us, 30000000);
+	CU_ASSERT_STRING_EQUAL(route.too_large, ERROR("payload too large"));
+	for (i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		rq = request("/hooks/wake", "{}");
+		rq.headers[0][1] = wrong[i];
+		go(&rq);
+		CU_ASSERT(!rq.reads && !rq.is_trusted);
+		expect(&rq, 401, "Unauthorized");
+	}
+	/* A token in the query, also with a good one in the header. */
+	rq = request("/hooks/wake", "{}");
+	rq.query = "a=1&token=hook-secret";
+	rq.method = "GET";
+	go(&rq);
+	CU_ASSERT(rq.status == 400 && !rq.reads);
+	CU_ASSERT(strstr(rq.text, "hook-secret") == NULL);
+	done(&rq);
+	rq = request("/hooks/wake", "{}");
+	rq.query = "x=%z";
+	go(&rq);
+	CU_ASSERT(!rq.reads);
+	expect(&rq, 400, "Bad Request");
+	rq = request("/hooks/wake", "{}");
+	rq.method = "GET";
+	rq.headers[0][1] = "Bearer wrong";
+	go(&rq);
+	CU_ASSERT(!rq.reads);
+	CU_ASSERT_STRING_EQUAL(rq.extra, "Allow: POST\r\n");
+	expect(&rq, 405, "Method Not Allowed");
+	rq = request("/hooks", "{}");
+	go(&rq);
+	CU_ASSERT(!rq.reads && rq.is_trusted);
+	expect(&rq, 404, "Not Found");
+	post("/hooks/none", "{}", 404, "Not Found");
+	/* The other header. */
+	rq = request("/hooks/wake", "{}");
+	rq.headers[0][0] = "x-openclaw-token";
+	rq.headers[0][1] = " hook-secret ";
+	go(&rq);
+	expect(&rq, 400, ERROR("text required"));
+	end();
+}
+
+/* AB-077: 20 failures, also from loopback; a good token is never locked out. */
+static void
+failures_are_limited(void)
+{
+	struct chela_http_in	 rq;
+	unsigned		 i;
+
+	begin(CONF(""));
+	for (i = 0; i < 21; i++) {
+		rq = request("/hooks/wake", "{}");
+		rq.headers[0][1] = "Bearer wrong";
+		go(&rq);
+		CU_ASSERT_EQUAL(rq.status, i < 20 ? 401 : 429);
+		done(&rq);
+	}
+	CU_ASSERT_STRING_EQUAL(rq.extra, "Retry-After: 60\r\n");
+	/* One network of IPv6 is one client, another one is not. */
+	for (i = 0; i < 21; i++) {
+		char	 remote[64];
+
+		(void)snprintf(remote, sizeof remote, "2001:db8:1:2::%x", i);
+		rq = request("/hooks/wake", "{}");
+		rq.headers[0][1] = "Bearer wrong";
+		rq.remote = remote;
+		go(&rq);
+		CU_ASSERT_EQUAL(rq.status, i < 20 ? 401 : 429);
+		done(&rq);
+	}
+	rq = request("/hooks/wake", "{}");
+	rq.headers[0][1] = "Bearer wrong";
+	rq.remote = "2001:db8:1:3::1";
+	go(&rq);
+	expect(&rq, 401, "Unauthorized");
+	post("/hooks/wake", "{}", 400, ERROR("text required"));
+	rq = request("/hooks/wake", "{}");
+	rq.headers[0][1] = "Bearer wrong";
+	go(&rq);
+	expect(&rq, 401, "Unauthorized");
+	/* The time of a lockout ends. */
+	fake_advance(f, 61000000);
+	rq = request("/hooks/wake", "{}");
+	rq.headers[0][1] = "Bearer wrong";
+	rq.remote = "2001:db8:1:2::1";
+	go(&rq);
+	expect(&rq, 401, "Unauthorized");
+	end();
+}
+
+/* AB-077: without a secret there is no route, and the log says so. */
+static void
+no_secret_no_route(void)
+{
+	begin("{\"hooks\":{\"enabled\":true,\"token\":\" \\t \"}}");
+	CU_ASSERT_STRING_EQUAL(route_path, "");
+	CU_ASSERT(strstr(fake_log_text(f), "hooks.token is blank") != NULL);
+	end();
+	begin("{\"hooks\":{\"enabled\":true}}");
+	CU_ASSERT_STRING_EQUAL(route_path, "");
+	CU_ASSERT(strstr(fake_log_text(f),
+	    "hooks.enabled requires hooks.token") != NULL);
+	/* Corrected without a restart, and taken back. */
+	CU_ASSERT_EQUAL(fake_conf(f, CONF("")), 0);
+	CU_ASSERT_STRING_EQUAL(route_path, "/hooks");
+	CU_ASSERT(fake_conf(f, "{\"hooks\":{\"enabled\":true}}") < 0);
+	CU_ASSERT_STRING_EQUAL(route_path, "/hooks");
+	CU_ASSERT_EQUAL(fake_conf(f, CONF(",\"path\":\"in/\"")), 0);
+	CU_ASSERT_STRING_EQUAL(route_path, "/in");
+	CU_ASSERT_EQUAL(fake_conf(f, "{\"hooks\":{\"token\":\"x\"}}"), 0);
+	CU_ASSERT_STRING_EQUAL(route_path, "");
+	end();
+	begin("{\"hooks\":{\"enabled\":true,\"token\":\"gateway-secret\"}}");
+	CU_ASSERT(strstr(fake_log_text(f), "the gateway's own secret") != NULL);
+	end();
+	/* A reference that gets its value later. */
+	(void)unsetenv("CHELA_TEST_HOOK");
+	begin("{\"hooks\":{\"enabled\":true,\"token\":{\"source\":\"env\","
+	    "\"id\":\"CHELA_TEST_HOOK\"}}}");
+	CU_ASSERT_STRING_EQUAL(route_path, "/hooks");
+	post("/hooks/wake", "{}", 404, "Not Found");
+	(void)setenv("CHELA_TEST_HOOK", "hook-secret", 1);
+	post("/hooks/wake", "{}", 400, ERROR("text required"));
+	end();
+}
+
+static void
+configurations_are_checked(void)
+{
+	static const char *const bad[] = {
+		CONF(",\"path\":\"/\""),
+		CONF(",\"defaultSessionKey\":\"x\","
+		    "\"allowedSessionKeyPrefixes\":[\"hook:\"]"),
+		CONF(",\"allowedSessionKeyPrefixes\":[\"other:\"]"),
+		CONF(",\"mappings\":[{\"sessionKey\":\"hook:{{id}}\"}]"),
+		CONF(",\"mappings\":[{\"forEach\":\"a.b\"}]"),
+		CONF(",\"mappings\":[{\"sessionMode\":\"persistent\"}]"),
+	};
+	size_t	 i;
+
+	begin(CONF(""));
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		CU_ASSERT(fake_conf(f, bad[i]) < 0);
+	/* A mapping that is never reached is no reason. */
+	CU_ASSERT_EQUAL(fake_conf(f, CONF(",\"mappings\":[{"
+	    "\"messageTemplate\":\"x\"},{\"match\":{\"path\":\"a\"},"
+	    "\"sessionKey\":\"hook:{{id}}\"}]")), 0);
+	end();
+}
+
+static void
+bodies_are_checked(void)
+{
+	struct chela_http_in	 rq;
+	char			 deep[201];
+
+	begin(CONF(""));
+	rq = request("/hooks/wake", "{\"text\":");
+	go(&rq);
+	CU_ASSERT(rq.status == 400 && strncmp(rq.text,
+	    "{\"ok\":false,\"error\":\"", 21) == 0);
+	CU_ASSERT_STRING_EQUAL(rq.type, "application/json; charset=utf-8");
+	done(&rq);
+	rq = request("/hooks/wake", "{\"text\":\"a\"} x");
+	go(&rq);
+	CU_ASSERT_EQUAL(rq.status, 400);
+	done(&rq);
+	rq = request("/hooks/wake", "{\"text\":\"\xff\"}");
+	go(&rq);
+	CU_ASSERT_EQUAL(rq.status, 400);
+	done(&rq);
+	memset(deep, '[', sizeof deep - 1);
+	deep[sizeof deep - 1] = '\0';
+	post("/hooks/wake", deep, 400, ERROR("the JSON is nested too deeply"));
+	post("/hooks/wake", "{\"text\":\"a\\u0000b\"}", 400,
+	    ERROR("NUL characters are not allowed"));
+	post("/hooks/wake", "", 400, ERROR("text required"));
+	post("/hooks/wake", "[1]", 400, ERROR("text required"));
+	post("/hooks/wake", " 12 ", 400, ERROR("text required"));
+	post("/hooks/wake", "{\"text\":\"  \"}", 400, ERROR("text required"));
+	post("/hooks/agent", "{}", 400, ERROR("message required"));
+	post("/hooks/agent", "{\"message\":\"m\",\"waitForCompletion\":1}",
+	    400, ERROR("waitForCompletion must be boolean"));
+	post("/hooks/agent", "{\"message\":\"m\",\"agentId\":7}", 400,
+	    ERROR("agentId must be a non-empty string"));
+	post("/hooks/agent", "{\"message\":\"m\",\"agentId\":\"zz\"}", 400,
+	    ERROR("unknown agentId \\\"zz\\\""));
+	post("/hooks/agent", "{\"message\":\"m\",\"sessionMode\":\"x\"}", 400,
+	    ERROR("sessionMode must be isolated or persistent"));
+	post("/hooks/agent", "{\"message\":\"m\",\"model\":\" \"}", 400,
+	    ERROR("model required"));
+	post("/hooks/agent", "{\"message\":\"m\",\"channel\":\"nope\"}", 400,
+	    ERROR("channel must be last|line"));
+	post("/hooks/agent", "{\"message\":\"m\",\"channel\":\"line\"}", 400,
+	    ERROR("channel and to must be set together for hook delivery"));
+	post("/hooks/agent", "{\"message\":\"m\",\"to\":\"+1\"}", 400,
+	    ERROR("channel and to must be set together for hook delivery"));
+	post("/hooks/agent", "{\"message\":\"m\",\"channel\":\"line\","
+	    "\"to\":\"+1\",\"accountId\":\"a9\"}", 400,
+	    ERROR("Channel line did not resolve an account."));
+	CU_ASSERT_EQUAL(runs.n, 0);
+	end();
+}
+
+static void
+wakes_are_left(void)
+{
+	begin(CONF(",\"allowRequestSessionKey\":true"));
+	post("/hooks/wake", "{\"text\":\" hello \",\"mode\":"
+	    "\"next-heartbeat\"}", 200, "{\"ok\":true,\"mode\":"
+	    "\"next-heartbeat\",\"eventOutcome\":\"queued\"}");
+	CU_ASSERT_STRING_EQUAL(left.text, "hello");
+	CU_ASSERT_STRING_EQUAL(left.key, "agent:main:main");
+	CU_ASSERT_STRING_EQUAL(left.turn, "");
+	post("/hooks/wake/", "{\"text\":\"hello\"}", 200, "{\"ok\":true,"
+	    "\"mode\":\"now\",\"eventOutcome\":\"coalesced\"}");
+	CU_ASSERT_STRING_EQUAL(left.turn, "agent:main:main");
+	post("/hooks/wake", "{\"text\":\"t\",\"agentId\":\"ops\","
+	    "\"sessionKey\":\"agent:main:x\"}", 200, "{\"ok\":true,"
+	    "\"mode\":\"now\",\"eventOutcome\":\"queued\"}");
+	/* A key names no other agent than the one that was chosen. */
+	CU_ASSERT_STRING_EQUAL(left.key, "agent:ops:x");
+	post("/hooks/wake", "{\"text\":\"t\",\"sessionKey\":\"x\",\"mode\":"
+	    "\"next-heartbeat\"}", 400, ERROR("sessionKey requires mode=now"));
+	post("/hooks/wake", "{\"text\":\"t\",\"sessionKey\":\" \"}", 400,
+	    ERROR("sessionKey must be a non-empty string"));
+	end();
+}
+
+/* AB-078: routing is refused unless it is allowed and begins as it has to. */
+static void
+routing_is_the_operators(void)
+{
+	begin(CONF(",\"allowedAgentIds\":[\"ops\"]"));
+	post("/hooks/agent", "{\"message\":\"m\"}", 400,
+	    ERROR("agentId is not allowed by hooks.allowedAgentIds"));
+	post("/hooks/agent", "{\"message\":\"m\",\"agentId\":\"ops\","
+	    "\"sessionKey\":\"hook:x\"}", 400, ERROR("sessionKey is disabled "
+	    "for externally supplied hook payload values; set "
+	    "hooks.allowRequestSessionKey=true to enable"));
+	CU_ASSERT_EQUAL(fake_conf(f, CONF(",\"allowedAgentIds\":[]")), 0);
+	post("/hooks/wake", "{\"text\":\"t\",\"agentId\":\"ops\"}", 400,
+	    ERROR("agentId is not allowed by hooks.allowedAgentIds"));
+	CU_ASSERT_EQUAL(fake_conf(f, CONF(",\"allowedAgentIds\":[\"*\"],"
+	    "\"allowRequestSessionKey\":true,\"allowedSessionKeyPrefixes\":"
+	    "[\"HOOK:\"]")), 0);
+	post("/hooks/agent", "{\"message\":\"m\",\"sessionKey\":\"main\"}",
+	    400, ERROR("sessionKey must start with one of: hook:"));
+	post("/hooks/agent", "{\"message\":\"m\",\"sessionKey\":"
+	    "\"agent:ops:hook:x\"}", 400,
+	    ERROR("sessionKey must start with one of: hook:"));
+	post("/hooks/agent", "{\"message\":\"m\",\"sessionMode\":"
+	    "\"persistent\"}", 400, ERROR(
+	    "sessionKey is required when sessionMode is persistent"));
+	CU_ASSERT_EQUAL(runs.n, 0);
+	CU_ASSERT_EQUAL(left.n, 0);
+	end();
+}
+
+/* The run id of an answer, lent until the next call. */
+static const char *
+run_id(const char *text)
+{
+	static char		 id[64];
+	struct json_object	*o = json_tokener_parse(text);
+
+	keep(id, sizeof id, fake_str(o, "runId"));
+	json_object_put(o);
+	return (id);
+}
+
+static void
+runs_begin_and_end(void)
+{
+	struct chela_http_in	 rq, waits;
+
+	begin(CONF(""));
+	rq = request("/hooks/agent", "{\"message\":\"do it\",\"name\":"
+	    "\"CI\",\"model\":\"p/m\",\"timeoutSeconds\":30.9,"
+	    "\"channel\":\"LINE\",\"to\":\"+1\",\"accountId\":\"a1\"}");
+	go(&rq);
+	/* It is answered when the run has begun, not before. */
+	CU_ASSERT(runs.n == 1 && rq.status == 0);
+	CU_ASSERT(strncmp(runs.key[0], "agent:main:hook:", 16) == 0);
+	CU_ASSERT(strstr(runs.message, "EXTERNAL_UNTRUSTED_CONTENT") != NULL);
+	CU_ASSERT(strstr(runs.message, "Task: CI\n---\ndo it\n") != NULL);
+	CU_ASSERT_STRING_EQUAL(runs.channel, "line");
+	CU_ASSERT_STRING_EQUAL(runs.to, "+1");
+	CU_ASSERT_STRING_EQUAL(runs.account, "a1");
+	CU_ASSERT_STRING_EQUAL(runs.model, "p/m");
+	CU_ASSERT_EQUAL(runs.timeout_us, 30000000);
+	CU_ASSERT((runs.flags & CHELA_AGENT_DELIVER) != 0);
+	run_tell(0, CHELA_AGENT_STARTED, NULL, NULL);
+	CU_ASSERT_EQUAL(rq.status, 200);
+	CU_ASSERT_STRING_EQUAL(run_id(rq.text), runs.id[0]);
+	done(&rq);
+	run_tell(0, CHELA_AGENT_FINAL, "done", "sent");
+	CU_ASSERT_EQUAL(left.n, 0);
+
+	/* Nowhere to deliver to: a line for the main session. */
+	waits = request("/hooks/agent", "{\"message\":\"m\","
+	    "\"waitForCompletion\":true}");
+	go(&waits);
+	CU_ASSERT((runs.flags & CHELA_AGENT_DELIVER) == 0);
+	run_tell(1, CHELA_AGENT_STARTED, NULL, NULL);
+	CU_ASSERT_EQUAL(waits.status, 0);
+	run_tell(1, CHELA_AGENT_FINAL, "the text", NULL);
+	CU_ASSERT_EQUAL(waits.status, 200);
+	CU_ASSERT(strstr(waits.text, "\"completion\":{\"status\":\"ok\","
+	    "\"replyDisposition\":\"visible\"}}") != NULL);
+	CU_ASSERT(strstr(waits.text, "the text") == NULL);
+	done(&waits);
+	CU_ASSERT_STRING_EQUAL(left.text, "Hook Hook: the text");
+	CU_ASSERT_STRING_EQUAL(left.key, "agent:main:main");
+	CU_ASSERT_STRING_EQUAL(left.turn, "agent:main:main");
+
+	/* A client that leaves: its run goes on and is forgotten well. */
+	rq = request("/hooks/agent", "{\"message\":\"m\",\"deliver\":false}");
+	go(&rq);
+	route.gone(NULL, &rq, NULL);
+	run_tell(2, CHELA_AGENT_STARTED, NULL, NULL);
+	run_tell(2, CHELA_AGENT_ERROR, NULL, NULL);
+	CU_ASSERT_EQUAL(rq.status, 0);
+	CU_ASSERT_STRING_EQUAL(left.text, "Hook Hook (error): it broke");
+	end();
+}
+
+static void
+runs_that_do_not_begin(void)
+{
+	struct chela_http_in	 rq, other;
+
+	begin(CONF(""));
+	runs.r = -EINVAL;
+	rq = request("/hooks/agent", "{\"message\":\"m\"}");
+	go(&rq);
+	CU_ASSERT_EQUAL(rq.status, 502);
+	CU_ASSERT(strlen(run_id(rq.text)) == 36);
+	done(&rq);
+	runs.r = 0;
+	rq = request("/hooks/agent", "{\"message\":\"m\"}");
+	go(&rq);
+	run_tell(0, CHELA_AGENT_ERROR, NULL, NULL);
+	CU_ASSERT_EQUAL(rq.status, 502);
+	done(&rq);
+	/* Fifteen seconds, then it is given up. */
+	rq = request("/hooks/agent", "{\"message\":\"m\"}");
+	go(&rq);
+	fake_advance(f, 14900000);
+	CU_ASSERT_EQUAL(rq.status, 0);
+	fake_advance(f, 200000);
+	CU_ASSERT_EQUAL(rq.status, 503);
+	CU_ASSERT_STRING_EQUAL(runs.aborted, runs.id[1]);
+	done(&rq);
+	/* The session is somebody else's: it waits, and begins when that ends. */
+	runs.others = 1;
+	rq = request("/hooks/agent", "{\"message\":\"m\"}");
+	go(&rq);
+	CU_ASSERT_EQUAL(runs.n, 2);
+	runs.others = 0;
+	run_tell(0, CHELA_AGENT_FINAL, "", NULL);
+	CU_ASSERT_EQUAL(runs.n, 3);
+	/* Another hook in the same session: one after the other. */
+	CU_ASSERT_EQUAL(fake_conf(f, CONF(",\"defaultSessionKey\":"
+	    "\"hook:one\"")), 0);
+	run_tell(2, CHELA_AGENT_STARTED, NULL, NULL);
+	done(&rq);
+	rq = request("/hooks/agent", "{\"message\":\"1\"}");
+	go(&rq);
+	other = request("/hooks/agent", "{\"message\":\"2\"}");
+	go(&other);
+	CU_ASSERT_EQUAL(runs.n, 4);
+	run_tell(3, CHELA_AGENT_STARTED, NULL, NULL);
+	run_tell(3, CHELA_AGENT_FINAL, "x", NULL);
+	CU_ASSERT_EQUAL(runs.n, 5);
+	CU_ASSERT_STRING_EQUAL(runs.key[4], "agent:main:hook:one");
+	run_tell(4, CHELA_AGENT_STARTED, NULL, NULL);
+	CU_ASSERT_EQUAL(other.status, 200);
+	done(&rq);
+	done(&other);
+	end();
+}
+
+/* The run id that a request gets; its run begins at once. */
+static const char *
+replay(const char *body, const char *header, const char *path)
+{
+	struct chela_http_in	 rq = request(path, body);
+	unsigned		 n = runs.n;
+	static char		 id[64];
+
+	if (header != NULL) {
+		rq.headers[1][0] = "idempotency-key";
+		rq.headers[1][1] = header;
+	}
+	go(&rq);
+	if (runs.n > n)
+		run_tell(n, CHELA_AGENT_STARTED, NULL, NULL);
+	CU_ASSERT_EQUAL(rq.status, 200);
+	keep(id, sizeof id, rq.text != NULL ? run_id(rq.text) : "");
+	done(&rq);
+	return (id);
+}
+
+/* AB-078: a replay is known by what it says, not by how that is written. */
+static void
+replays_are_known(void)
+{
+	char	 first[64], long_key[300];
+
+	begin(CONF(",\"mappings\":[{\"match\":{\"path\":\"m\"},"
+	    "\"messageTemplate\":\"{{t}}\"}]"));
+	keep(first, sizeof first, replay("{\"message\":\"a/b \xc3\xa9\","
+	    "\"idempotencyKey\":\"k\",\"name\":\"n\"}", NULL,
+	    "/hooks/agent"));
+	CU_ASSERT_STRING_EQUAL(first, replay("{ \"name\" : \"\\u006e\",\n"
+	    "\"idempotencyKey\":\"\\u006b\", \"message\":"
+	    "\"a\\/\\u0062 \\u00e9\"}", NULL, "/hooks/agent"));
+	CU_ASSERT_STRING_EQUAL(first, replay("{\"message\":\" a/b \xc3\xa9 \","
+	    "\"name\":\"n\",\"x\":[1]}", " k ", "/hooks/agent"));
+	CU_ASSERT_EQUAL(runs.n, 1);
+	/* Another message, key or path is another request. */
+	CU_ASSERT(strcmp(first, replay("{\"message\":\"a/c\",\"name\":\"n\"}",
+	    "k", "/hooks/agent")) != 0);
+	CU_ASSERT(strcmp(first, replay("{\"message\":\"a/b \xc3\xa9\","
+	    "\"name\":\"n\"}", "k2", "/hooks/agent")) != 0);
+	CU_ASSERT(strcmp(first, replay("{\"t\":\"a/b \xc3\xa9\"}", "k",
+	    "/hooks/m")) != 0);
+	CU_ASSERT_EQUAL(runs.n, 4);
+	/* Blank and too long keys are none. */
+	memset(long_key, 'k', 257);
+	long_key[257] = '\0';
+	(void)replay("{\"message\":\"z\"}", long_key, "/hooks/agent");
+	(void)replay("{\"message\":\"z\"}", long_key, "/hooks/agent");
+	(void)replay("{\"message\":\"z\"}", "  ", "/hooks/agent");
+	CU_ASSERT_EQUAL(runs.n, 7);
+	long_key[256] = '\0';
+	(void)replay("{\"message\":\"z\"}", long_key, "/hooks/agent");
+	(void)replay("{\"message\":\"z\"}", long_key, "/hooks/agent");
+	CU_ASSERT_EQUAL(runs.n, 8);
+	/* While it runs, and five minutes from its end on. */
+	fake_advance(f, 600000000);
+	(void)replay("{\"message\":\"z\"}", long_key, "/hooks/agent");
+	CU_ASSERT_EQUAL(runs.n, 8);
+	run_tell(7, CHELA_AGENT_FINAL, "x", NULL);
+	fake_advance(f, 299000000);
+	(void)replay("{\"message\":\"z\"}", long_key, "/hooks/agent");
+	CU_ASSERT_EQUAL(runs.n, 8);
+	fake_advance(f, 2000000);
+	(void)replay("{\"message\":\"z\"}", long_key, "/hooks/agent");
+	CU_ASSERT_EQUAL(runs.n, 9);
+	end();
+}
+
+static void
+mappings_are_applied(void)
+{
+	struct chela_http_in	 rq;
+
+	begin(CONF(",\"allowedSessionKeyPrefixes\":[\"hook:\"],"
+	    "\"mappings\":[{\"match\":{\"path\":\"/git/\",\"source\":\"ci\"},"
+	    "\"action\":\"wake\",\"wakeMode\":\"next-heartbeat\","
+	    "\"textTemplate\":\"built {{ref}} {{headers.x-run}}"
+	    "{{headers.authorization}}{{query.q}}\"},"
+	    "{\"match\":{\"path\":\"git\"},\"messageTemplate\":\"{{msg}}\","
+	    "\"name\":\"{{who}}\",\"sessionKey\":\"hook:git\","
+	    "\"agentId\":\"gone\",\"allowUnsafeExternalContent\":true},"
+	    "{\"match\":{\"path\":\"t\"},\"messageTemplate\":\"m\","
+	    "\"sessionKey\":\"hook:{{id}}\"},"
+	    "{\"match\":{\"path\":\"mod\"},\"messageTemplate\":\"m\","
+	    "\"transform\":{\"module\":\"x.js\"}}]"));
+	rq = request("/hooks/git", "{\"source\":\"ci\",\"ref\":\"v1\"}");
+	rq.query = "q=7";
+	rq.headers[1][0] = "x-run";
+	rq.headers[1][1] = "9";
+	go(&rq);
+	expect(&rq, 200, "{\"ok\":true,\"mode\":\"next-heartbeat\","
+	    "\"eventOutcome\":\"queued\"}");
+	CU_ASSERT_STRING_EQUAL(left.text, "built v1 97");
+	rq = request("/hooks/git", "{\"msg\":\"raw\",\"who\":\"me\"}");
+	go(&rq);
+	run_tell(0, CHELA_AGENT_STARTED, NULL, NULL);
+	CU_ASSERT_EQUAL(rq.status, 200);
+	done(&rq);
+	/* The operator's key; an agent that is gone: the default one. */
+	CU_ASSERT_STRING_EQUAL(runs.key[0], "agent:main:hook:git");
+	CU_ASSERT_STRING_EQUAL(runs.message, "raw");
+	post("/hooks/git", "{}", 400, ERROR("hook mapping requires message"));
+	/* AB-078: a key with values of the caller is the caller's. */
+	post("/hooks/t", "{\"id\":\"x\"}", 400, ERROR("sessionKey is disabled "
+	    "for externally supplied hook payload values; set "
+	    "hooks.allowRequestSessionKey=true to enable"));
+	post("/hooks/mod", "{}", 500, ERROR("hook mapping failed"));
+	post("/hooks/other", "{}", 404, "Not Found");
+	end();
+}
+
+static void
+batches_are_bounded(void)
+{
+	struct chela_http_in	 rq;
+	struct json_object	*o;
+	char			 body[4096];
+	size_t			 n = 0;
+	unsigned		 i;
+
+	begin(CONF(",\"mappings\":[{\"match\":{\"path\":\"l\"},\"forEach\":"
+	    "\"items\",\"messageTemplate\":\"{{items[0].a}}\"}]"));
+	rq = request("/hooks/l", "{\"items\":[]}");
+	go(&rq);
+	expect(&rq, 204, "");
+	rq = request("/hooks/l", "{\"items\":7}");
+	go(&rq);
+	expect(&rq, 204, "");
+	/* One bad item: none of the others is done. */
+	post("/hooks/l", "{\"items\":[{\"a\":\"x\"},{}]}", 400,
+	    ERROR("hook mapping requires message"));
+	CU_ASSERT_EQUAL(runs.n, 0);
+	rq = request("/hooks/l", "{\"items\":[{\"a\":\"x\"},{\"a\":\"y\"},"
+	    "{\"a\":\"x\"}]}");
+	go(&rq);
+	CU_ASSERT_EQUAL(runs.n, 3);
+	for (i = 0; i < 3; i++)
+		run_tell(i, CHELA_AGENT_STARTED, NULL, NULL);
+	CU_ASSERT_EQUAL(rq.status, 200);
+	o = json_tokener_parse(rq.text);
+	CU_ASSERT_EQUAL(fake_int(o, "dispatched"), 3);
+	CU_ASSERT_STRING_EQUAL(fake_str(o, "runIds.2"), runs.id[2]);
+	json_object_put(o);
+	done(&rq);
+	/* The same batch again starts nothing. */
+	rq = request("/hooks/l", "{\"items\":[{\"a\":\"x\"},{\"a\":\"y\"},"
+	    "{\"a\":\"x\"}]}");
+	go(&rq);
+	CU_ASSERT(runs.n == 3 && rq.status == 200);
+	done(&rq);
+	/* Eight seconds for a batch, then it is told how far it came. */
+	rq = request("/hooks/l", "{\"items\":[{\"a\":\"p\"},{\"a\":\"q\"}]}");
+	go(&rq);
+	run_tell(3, CHELA_AGENT_STARTED, NULL, NULL);
+	fake_advance(f, 8100000);
+	CU_ASSERT_EQUAL(rq.status, 503);
+	CU_ASSERT(strstr(rq.text, "1/2 dispatched, 0 failed, 1 pending") !=
+	    NULL);
+	done(&rq);
+	n = (size_t)snprintf(body, sizeof body, "{\"items\":[");
+	for (i = 0; i < 210; i++)
+		n += (size_t)snprintf(body + n, sizeof body - n,
+		    "%s{\"a\":\"%u\"}", i > 0 ? "," : "", i);
+	(void)snprintf(body + n, sizeof body - n, "]}");
+	rq = request("/hooks/l", body);
+	go(&rq);
+	CU_ASSERT_EQUAL(runs.n, 205);
+	CU_ASSERT(strstr(fake_log_text(f), "10 items beyond the first 200") !=
+	    NULL);
+	route.gone(NULL, &rq, NULL);
+	end();
+}
+
+static void
+programs_change_actions(void)
+{
+	struct chela_http_in	 rq;
+
+	begin(CONF(",\"mappings\":[{\"match\":{\"path\":\"p\"},"
+	    "\"messageTemplate\":\"m\",\"transform\":{\"command\":"
+	    "[\"/bin/t\",\"-x\"]}}]"));
+	rq = request("/hooks/p", "{\"k\":1}");
+	go(&rq);
+	CU_ASSERT_STRING_EQUAL(program.argv0, "/bin/t");
+	CU_ASSERT_STRING_EQUAL(program.input, "{\"payload\":{\"k\":1},"
+	    "\"headers\":{},\"query\":{},\"path\":\"p\"}");
+	program.output = "null\n";
+	program_end();
+	expect(&rq, 204, "");
+	rq = request("/hooks/p", "{}");
+	go(&rq);
+	program.output = "{\"kind\":\"wake\",\"text\":\"from it\"}";
+	program_end();
+	expect(&rq, 200, "{\"ok\":true,\"mode\":\"now\",\"eventOutcome\":"
+	    "\"queued\"}");
+	CU_ASSERT_STRING_EQUAL(left.text, "from it");
+	/* A key of the program is the caller's unless it says otherwise. */
+	rq = request("/hooks/p", "{}");
+	go(&rq);
+	program.output = "{\"sessionKey\":\"x\"}";
+	program_end();
+	CU_ASSERT_EQUAL(rq.status, 400);
+	done(&rq);
+	rq = request("/hooks/p", "{}");
+	go(&rq);
+	program.output = "[]";
+	program_end();
+	expect(&rq, 500, ERROR("hook mapping failed"));
+	rq = request("/hooks/p", "{}");
+	go(&rq);
+	program.exit_code = 1;
+	program.output = "{}";
+	program_end();
+	expect(&rq, 500, ERROR("hook mapping failed"));
+	/* Other rules meanwhile: the caller has to ask again. */
+	program.exit_code = 0;
+	rq = request("/hooks/p", "{}");
+	go(&rq);
+	CU_ASSERT_EQUAL(fake_conf(f, CONF(",\"allowedAgentIds\":[]")), 0);
+	program_end();
+	expect(&rq, 409, ERROR("hook configuration changed; retry request"));
+	CU_ASSERT_EQUAL(fake_conf(f, CONF(",\"mappings\":[{\"transform\":"
+	    "{\"command\":[\"/bin/t\"]},\"messageTemplate\":\"m\"}]")), 0);
+	rq = request("/hooks/p", "{}");
+	go(&rq);
+	CU_ASSERT_PTR_NOT_NULL(program_handler);
+	route.gone(NULL, &rq, NULL);
+	CU_ASSERT_PTR_NULL(program_handler);
+	end();
+}
+
+static void
+status_tells_the_truth(void)
+{
+	struct json_object	*o;
+
+	begin("{}");
+	o = fake_call(f, NULL, "hooks.status", "{}");
+	CU_ASSERT(fake_ok(o));
+	CU_ASSERT(json_object_array_length(fake_get(o, "result.hooks")) == 0);
+	CU_ASSERT(*fake_str(o, "result.workspaceDir") == '/');
+	CU_ASSERT(strstr(fake_str(o, "result.managedHooksDir"), "/hooks") !=
+	    NULL);
+	json_object_put(o);
+	o = fake_call(f, NULL, "hooks.status", "{\"agentId\":\"zz\"}");
+	CU_ASSERT_STRING_EQUAL(fake_message(o), "unknown agent id \"zz\"");
+	json_object_put(o);
+	o = fake_call(f, NULL, "hooks.status", "{\"x\":1}");
+	CU_ASSERT_STRING_EQUAL(fake_code(o), "INVALID_REQUEST");
+	json_object_put(o);
+	CU_ASSERT_STRING_EQUAL(route_path, "");
+	end();
+}
+
+static const struct cu_case cases[] = {
+	CU_CASE(checks_come_before_the_body),
+	CU_CASE(failures_are_limited),
+	CU_CASE(no_secret_no_route),
+	CU_CASE(configurations_are_checked),
+	CU_CASE(bodies_are_checked),
+	CU_CASE(wakes_are_left),
+	CU_CASE(routing_is_the_operators),
+	CU_CASE(runs_begin_and_end),
+	CU_CASE(runs_that_do_not_begin),
+	CU_CASE(replays_are_known),
+	CU_CASE(mappings_are_applied),
+	CU_CASE(batches_are_bounded),
+	CU_CASE(programs_change_actions),
+	CU_CASE(status_tells_the_truth),
+	CU_END
+};
+CU_MAIN("plugin hooks", cases)
