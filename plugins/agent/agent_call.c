@@ -323,6 +323,7 @@ answer_accepted(struct chela_req *req, struct run *run)
 	set_str(o, "runId", run->id);
 	set_str(o, "status", "accepted");
 	set_str(o, "sessionKey", run->key);
+	set_str(o, "agentId", run->agent);
 	set_int(o, "acceptedAt", (int64_t)agent.host->wall_ms());
 	(void)agent.host->req_interim(req, o);
 	if (waiter_add(run, req, run->id, -1) < 0)
@@ -380,7 +381,7 @@ call_session(struct chela_req *req, struct json_object *params,
 	const char	*to = get_str(params, "to");
 	const char	*found;
 	char		 agent_id[CHELA_SESSION_AGENT_MAX + 1];
-	char		 other[CHELA_SESSION_AGENT_MAX + 1];
+	char		 other[CHELA_SESSION_AGENT_MAX + 1] = "";
 	char		 made[256];
 	int		 r;
 
@@ -566,23 +567,51 @@ out:
 	return (0);
 }
 
+/* The agent of a call, configured or not; false: answered. */
+static bool
+identity_of(struct chela_req *req, struct json_object *params, char *ret_id)
+{
+	const char	*name = get_str(params, "agentId"), *session;
+	char		 text[CHELA_SESSION_KEY_MAX + 1];
+	char		 key[CHELA_SESSION_KEY_MAX + 1];
+	char		 other[CHELA_SESSION_AGENT_MAX + 1] = "";
+
+	session = get_str(params, "sessionKey");
+	if (session != NULL && *session == '\0')
+		session = NULL;
+	if (name != NULL && snprintf(text, sizeof text, "agent:%s:main",
+	    name) >= (int)sizeof text)
+		text[0] = '\0';
+	if (agent.sessions->canonical(name != NULL ? text : session != NULL ?
+	    session : "main", NULL, key) < 0 ||
+	    agent.sessions->agent_of(key, ret_id) < 0) {
+		(void)agent.host->req_fail(req, ERR_BAD, name != NULL ?
+		    "invalid agent id" : "invalid session key");
+		return (false);
+	}
+	if (name == NULL || session == NULL)
+		return (true);
+	if (agent.sessions->canonical(session, NULL, key) < 0 ||
+	    agent.sessions->agent_of(key, other) < 0 ||
+	    strcmp(other, ret_id) != 0) {
+		(void)agent.host->req_fail(req, ERR_BAD, "agent \"%s\" does "
+		    "not match session key agent \"%s\"", ret_id, other);
+		return (false);
+	}
+	return (true);
+}
+
 int
 agent_identity(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
 	struct json_object	*o, *who, *a;
 	const char		*name, *s;
-	char			 key[CHELA_SESSION_KEY_MAX + 1];
 	char			 id[CHELA_SESSION_AGENT_MAX + 1];
 
 	(void)ctx;
-	if (call_session(req, params, key) < 0)
+	if (!identity_of(req, params, id))
 		return (0);
-	name = get_str(params, "agentId");
-	if (name != NULL)
-		(void)agent.sessions->agent_id(name, id);
-	else if (agent.sessions->agent_of(key, id) < 0)
-		return (-EINVAL);
 	a = agent_conf(id);
 	who = get_any(a, "identity");
 	name = get_str(who, "name");
@@ -603,7 +632,7 @@ agent_identity(struct chela_ctx *ctx, struct chela_req *req,
 		set_str(o, "avatarStatus", strncmp(s, "data:", 5) == 0 ?
 		    "data" : strncmp(s, "http", 4) == 0 ? "remote" : "local");
 	} else {
-		set_str(o, "avatarStatus", "none");
+		set_str(o, "avatar", "A");	/* a letter: nothing to load */
 	}
 	return (agent.host->req_reply(req, o));
 }

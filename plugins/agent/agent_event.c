@@ -29,8 +29,7 @@ emit(struct run *run, const char *stream, struct json_object *data,
 	if (run->session_id[0] != '\0')
 		set_str(o, "sessionId", run->session_id);
 	set_str(o, "agentId", run->agent);
-	if (run->flags & CHELA_AGENT_HEARTBEAT)
-		set_bool(o, "isHeartbeat", true);
+	set_bool(o, "isHeartbeat", (run->flags & CHELA_AGENT_HEARTBEAT) != 0);
 	(void)snprintf(topic, sizeof topic, "session:%s", run->key);
 	opt.scoped_topic = topic;
 	opt.cap = cap;

@@ -40,8 +40,8 @@
 #define HISTORY_BYTES_MAX	524288u	/* of a transcript given to a model */
 #define HISTORY_BYTES_MIN	16384u
 #define ATTACHMENTS_MAX		32u
-#define IMAGE_BYTES_MAX		6291456u /* decoded */
-#define ATTACHMENT_BYTES_MAX	19464192u /* decoded, all of a message */
+#define IMAGE_BYTES_MAX		CHELA_IMAGE_BYTES_MAX
+#define ATTACHMENT_BYTES_MAX	CHELA_ATTACHMENT_BYTES_MAX
 #define WATCHERS_MAX		16u
 #define FLUSH_US		UINT64_C(100000)  /* between two deltas */
 #define FLUSH_US_MAX		UINT64_C(2000000)

@@ -70,14 +70,20 @@ user_row(struct run *run)
 	struct json_object	*row, *content = json_object_new_array(), *o;
 	size_t			 i, n;
 
+	if (run->attachments == NULL) {
+		row = json_object_new_object();
+		set_str(row, "role", "user");
+		set_str(row, "content", run->message);
+		json_object_put(content);
+		return (row);
+	}
 	if (*run->message != '\0') {
 		o = json_object_new_object();
 		set_str(o, "type", "text");
 		set_str(o, "text", run->message);
 		json_object_array_add(content, o);
 	}
-	n = run->attachments != NULL ?
-	    json_object_array_length(run->attachments) : 0;
+	n = json_object_array_length(run->attachments);
 	for (i = 0; i < n; i++) {
 		struct json_object *a =
 		    json_object_array_get_idx(run->attachments, i);

@@ -309,14 +309,31 @@ owner_configured(void)
 	    json_object_array_length(list) > 0);
 }
 
+/* Is a channel named that is none? Answers the call then. */
+static bool
+is_unknown(struct chela_req *req, struct json_object *params)
+{
+	const struct chela_channel_1	*ch;
+	const char			*name = get_text(params, "channel");
+
+	if (get_any(params, "channel") == NULL || channel_find(name, &ch) >= 0)
+		return (false);
+	(void)channels.host->req_fail(req, "INVALID_REQUEST",
+	    "Error: unknown pairing channel: %.64s", name);
+	return (true);
+}
+
 int
 channels_pairing_list(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct json_object	*out = json_object_new_object(), *limits;
-	struct json_object	*accounts = json_object_new_array();
+	struct json_object	*out, *limits, *accounts;
 	struct listing		 l;
 
+	if (is_unknown(req, params))
+		return (0);
+	out = json_object_new_object();
+	accounts = json_object_new_array();
 	l.rows = json_object_new_array();
 	l.channel = get_text(params, "channel");
 	l.account_id = get_text(params, "accountId");
@@ -366,6 +383,8 @@ decision_new(struct chela_req *req, struct json_object *params)
 	const char		*code = get_text(params, "requestId");
 	char			 key[KEY_MAX];
 
+	if (is_unknown(req, params))
+		return (NULL);
 	(void)snprintf(key, sizeof key, PAIR_PREFIX "%s", code);
 	if (strlen(code) != PAIRING_CODE_LEN ||
 	    channels.host->kv_get(channels.ctx, key, &val, NULL) < 0 ||

@@ -154,7 +154,9 @@ store_rows(struct turn *t, const char *text)
 
 	if (chat.sessions->ensure(t->key, NULL, "operator") < 0)
 		return;
-	in.row = text_message("user", t->message);
+	in.row = json_object_new_object();
+	set_str(in.row, "role", "user");
+	set_str(in.row, "content", t->message);
 	set_bool(in.row, "command", true);
 	(void)chat.sessions->append(&in, NULL, NULL);
 	in.row = injected_row(text);

@@ -111,14 +111,31 @@ chars_len(const char *s, int64_t chars)
 	return (i);
 }
 
+/* Cuts the text that a member holds; false: it is short enough. */
+static bool
+cut_member(struct json_object *o, const char *name, int64_t chars)
+{
+	const char	*s = get_str(o, name);
+	size_t		 len;
+
+	if (s == NULL)
+		return (false);
+	len = chars_len(s, chars);
+	if (s[len] == '\0')
+		return (false);
+	json_object_object_add(o, name,
+	    json_object_new_string_len(s, (int)len));
+	return (true);
+}
+
 static void
 out_cut_row(struct out *out, const struct chela_row *row, int64_t chars)
 {
 	struct json_object	*o = json_tokener_parse(row->text);
-	struct json_object	*content, *v;
-	static const char *const names[] = { "text", "thinking" };
-	size_t			 i, j, n, len;
+	struct json_object	*content, *own;
+	size_t			 i, n, len;
 	const char		*s;
+	bool			 is_cut = cut_member(o, "content", chars);
 
 	content = get_any(o, "content");
 	n = json_object_is_type(content, json_type_array) ?
@@ -126,17 +143,16 @@ out_cut_row(struct out *out, const struct chela_row *row, int64_t chars)
 	for (i = 0; i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(content, i);
 
-		for (j = 0; j < 2; j++) {
-			s = get_str(c, names[j]);
-			if (s == NULL)
-				continue;
-			len = chars_len(s, chars);
-			if (s[len] == '\0')
-				continue;
-			v = json_object_new_string_len(s, (int)len);
-			json_object_object_add(c, names[j], v);
+		if (cut_member(c, "text", chars) |
+		    cut_member(c, "thinking", chars)) {
 			set_bool(c, "truncated", true);
+			is_cut = true;
 		}
+	}
+	own = get_any(o, "__openclaw");
+	if (is_cut && own != NULL) {
+		set_bool(own, "truncated", true);
+		set_str(own, "reason", "display-cap");
 	}
 	s = json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN |
 	    JSON_C_TO_STRING_NOSLASHESCAPE, &len);

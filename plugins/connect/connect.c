@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include <chela/plugin.h>
+#include <chela/services/agent.h>
 #include <chela/services/agents.h>
 #include <chela/services/hello.h>
 #include <chela/services/lifecycle.h>
@@ -102,6 +103,14 @@ features_make(void)
 	return (features == NULL ? -ENOMEM : 0);
 }
 
+static int
+count_one(const char *id, void *arg)
+{
+	(void)id;
+	++*(unsigned *)arg;
+	return (0);
+}
+
 /* The members of the snapshot besides presence and health. */
 static struct json_object *
 snapshot_rest(struct chela_conn *conn)
@@ -112,6 +121,7 @@ snapshot_rest(struct chela_conn *conn)
 	const char		*agent = "main", *main_key = "main";
 	char			 key[256];
 	uint64_t		 presence, health;
+	unsigned		 n_agents = 0;
 
 	o = json_object_new_object();
 	v = json_object_new_object();
@@ -139,8 +149,14 @@ snapshot_rest(struct chela_conn *conn)
 	}
 	agents = host->svc_import(self, CHELA_AGENTS_SERVICE);
 	models = host->svc_import(self, CHELA_MODELS_SERVICE);
-	if (agents != NULL)
+	if (agents != NULL) {
 		agent = agents->default_id();
+		(void)agents->each(count_one, &n_agents);
+		(void)json_object_object_add(d, "ownership",
+		    json_object_new_string(n_agents > 1 ? "explicit" : "sole"));
+		(void)json_object_object_add(d, "selectionRequired",
+		    json_object_new_boolean(0));
+	}
 	v = host->conf_path(self, "session.mainKey");
 	if (json_object_is_type(v, json_type_string))
 		main_key = json_object_get_string(v);
@@ -177,8 +193,14 @@ connect_compose(struct chela_conn *conn, const struct chela_hello_policy *policy
 	struct json_object	*rest;
 	const char		*presence, *health, *more;
 	size_t			 presence_len, health_len, more_len;
+	char			 files[96] = "";
 	int			 n;
 
+	/* What a message may bring along, where somebody takes it. */
+	if (host->svc_import(self, CHELA_AGENT_SERVICE) != NULL)
+		(void)snprintf(files, sizeof files, ",\"attachments\":"
+		    "{\"maxBytes\":%u,\"maxImageBytes\":%u}",
+		    CHELA_ATTACHMENT_BYTES_MAX, CHELA_IMAGE_BYTES_MAX);
 	if (features_make() < 0)
 		return (-ENOMEM);
 	rest = snapshot_rest(conn);
@@ -190,12 +212,12 @@ connect_compose(struct chela_conn *conn, const struct chela_hello_policy *policy
 	health = state->health_text(&health_len);
 	n = asprintf(ret_text, "\"features\":%s,\"snapshot\":{\"presence\":%.*s,"
 	    "\"health\":%.*s,%s,\"policy\":{\"maxPayload\":%llu,"
-	    "\"maxBufferedBytes\":%llu,\"tickIntervalMs\":%u}", features,
+	    "\"maxBufferedBytes\":%llu,\"tickIntervalMs\":%u%s}", features,
 	    (int)presence_len, presence, (int)health_len, health,
 	    more + 1,		/* goes on within the object */
 	    (unsigned long long)policy->max_payload,
 	    (unsigned long long)policy->max_buffered_bytes,
-	    (unsigned)policy->tick_interval_ms);
+	    (unsigned)policy->tick_interval_ms, files);
 	json_object_put(rest);
 	if (n < 0)
 		return (-ENOMEM);
@@ -240,6 +262,7 @@ static const struct chela_method methods[] = {
 };
 
 static const struct chela_dep deps[] = {
+	{ .name = "agent", .flags = CHELA_DEP_OPTIONAL },
 	{ .name = "agents", .flags = CHELA_DEP_OPTIONAL },
 	{ .name = "models", .flags = CHELA_DEP_OPTIONAL },
 };

@@ -184,6 +184,8 @@ request_plan(struct chela_req *req, struct json_object *params,
 	int			 r;
 
 	command = get_str(params, "command");
+	if (command != NULL && command[strspn(command, " \t\r\n")] == '\0')
+		command = NULL;
 	if (command != NULL && strlen(command) > CHELA_PLAN_BYTES_MAX) {
 		(void)too_long(req);
 		return (-EINVAL);

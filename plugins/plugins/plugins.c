@@ -120,6 +120,66 @@ plugins_list(struct chela_ctx *ctx, struct chela_req *req,
 	return (host->req_reply(req, o));
 }
 
+/* What is browsed without a registry: the plugins that are here. */
+struct browse {
+	const char		*query;		/* NULL: all */
+	struct json_object	*items;
+};
+
+static int
+browse_one(const struct chela_plugin_info *info, void *arg)
+{
+	struct browse		*b = arg;
+	struct json_object	*o, *about, *here;
+	char			*id;
+
+	if (b->query != NULL && strcasestr(info->id, b->query) == NULL &&
+	    strcasestr(info->summary, b->query) == NULL)
+		return (0);
+	if (asprintf(&id, "local_%s", info->id) < 0)
+		return (-ENOMEM);
+	o = json_object_new_object();
+	add_str(o, "id", id);
+	free(id);
+	about = json_object_new_object();
+	add_str(about, "name", info->id);
+	add_str(about, "summary", info->summary);
+	add(about, "official", json_object_new_boolean(0));
+	add(about, "categories", json_object_new_array());
+	add_str(about, "latestVersion", info->version);
+	add(o, "catalog", about);
+	here = json_object_new_object();
+	add(here, "present", json_object_new_boolean(1));
+	add(here, "installed", json_object_new_boolean(1));
+	add(here, "enabled", json_object_new_boolean(
+	    info->state == CHELA_PLUGIN_ENABLED));
+	add_str(here, "state", state_name(info->state));
+	add_str(here, "pluginId", info->id);
+	add_str(here, "action", "manage");
+	add(o, "local", here);
+	(void)json_object_array_add(b->items, o);
+	return (0);
+}
+
+static int
+plugins_browse(struct chela_ctx *ctx, struct chela_req *req,
+    struct json_object *params)
+{
+	struct browse		 b = { .items = json_object_new_array() };
+	struct json_object	*o = json_object_new_object();
+	const char		*category = param(params, "category");
+
+	(void)ctx;
+	b.query = param(params, "query");
+	/* No plugin says that it belongs to a category. */
+	if (category == NULL || *category == '\0')
+		(void)core->each(browse_one, &b);
+	add(o, "items", b.items);
+	add_str(o, "remoteError", "This gateway has no registry of plugins: "
+	    "these are the ones in its plugin directories.");
+	return (host->req_reply(req, o));
+}
+
 static const char *const surface_lists[] = {
 	"channels", "providers", "tools", "contracts", "hooks", "mcpServers",
 	"cliCommands", "cliBackends", "skills", "dangerousConfigFlags",
@@ -482,7 +542,7 @@ plugins_init(struct chela_ctx *ctx, const struct chela_host *h)
 	.flags = CHELA_METHOD_WRITE }
 
 static const struct chela_method methods[] = {
-	READ("plugins.catalog.browse", plugins_no_registry),
+	READ("plugins.catalog.browse", plugins_browse),
 	READ("plugins.inspect", plugins_inspect),
 	ADMIN("plugins.install", plugins_no_registry),
 	READ("plugins.list", plugins_list),

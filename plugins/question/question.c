@@ -338,10 +338,15 @@ question_request(struct chela_ctx *ctx, struct chela_req *req,
 static struct record *
 record_of(struct chela_req *req, struct json_object *params)
 {
-	struct record	*rec = record_find(get_str(params, "id"));
+	const char	*id = get_str(params, "id");
+	struct record	*rec = record_find(id);
+	char		 text[192];
 
-	if (rec == NULL)
-		(void)fail(req, "QUESTION_NOT_FOUND", "question not found");
+	if (rec == NULL) {
+		(void)snprintf(text, sizeof text, "question '%.128s' was not "
+		    "found", id);
+		(void)fail(req, "QUESTION_NOT_FOUND", text);
+	}
 	return (rec);
 }
 

@@ -16,6 +16,7 @@ struct del {
 	struct chela_req	*req;
 	struct chela_timer	*timer;
 	char			 key[CHELA_SESSION_KEY_MAX + 1];
+	char			 session_id[40];
 	uint64_t		 until_us;
 	bool			 with_log;
 };
@@ -50,6 +51,7 @@ del_stored(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 	struct chela_emit	 opt = { .struct_size = sizeof opt };
 	struct json_object	*o;
 	struct del		*d = arg;
+	char			 agent[CHELA_SESSION_AGENT_MAX + 1];
 
 	(void)ctx;
 	(void)rev;
@@ -62,6 +64,9 @@ del_stored(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 	o = json_object_new_object();
 	set_str(o, "sessionKey", d->key);
 	set_str(o, "key", d->key);
+	set_str(o, "sessionId", d->session_id);
+	if (key_agent(d->key, agent) >= 0)
+		set_str(o, "agentId", agent);
 	set_str(o, "reason", "delete");
 	set_int(o, "ts", (int64_t)sessions.host->wall_ms());
 	opt.topic = "sessions";
@@ -92,6 +97,7 @@ del_try(struct chela_ctx *ctx, void *arg)
 		del_free(d);
 		return;
 	}
+	(void)snprintf(d->session_id, sizeof d->session_id, "%s", s->id);
 	r = session_remove(s, d->with_log, del_stored, d);
 	if (r < 0) {
 		(void)sessions.host->req_fail(d->req, ERR_GONE,

@@ -132,7 +132,7 @@ entry_fields(struct sess *s, struct json_object *entry,
 static struct json_object *
 message_payload(struct sess *s, const struct append_job *job)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *row;
 
 	set_str(o, "sessionKey", s->key);
 	set_str(o, "agentId", s->agent);
@@ -140,8 +140,9 @@ message_payload(struct sess *s, const struct append_job *job)
 	json_object_object_add(o, "message", json_object_get(job->row));
 	set_str(o, "messageId", job->id);
 	set_int(o, "messageSeq", (int64_t)job->seq);
-	json_object_object_add(o, "session",
-	    row_object(s, ROW_TITLE | ROW_PREVIEW));
+	row = row_object(s, ROW_TITLE | ROW_PREVIEW);
+	row_spread(o, row);
+	json_object_object_add(o, "session", row);
 	return (o);
 }
 

@@ -136,6 +136,8 @@ struct json_object *row_object(struct sess *s, uint32_t flags);
 const struct chela_models_1 *models_get(void);
 struct json_object *row_defaults(const char *agent_id);
 const char *status_name(uint32_t status);
+/* A row's members beside its events' own, for clients that look there. */
+void	row_spread(struct json_object *o, struct json_object *row);
 void	changed_emit(struct sess *s, const char *phase, const char *reason,
 	    const char *run_id);
 

@@ -236,11 +236,21 @@ row_defaults(const char *agent_id)
 }
 
 void
+row_spread(struct json_object *o, struct json_object *row)
+{
+	json_object_object_foreach(row, name, val) {
+		/* What the event says itself stands. */
+		if (!json_object_object_get_ex(o, name, NULL))
+			json_object_object_add(o, name, json_object_get(val));
+	}
+}
+
+void
 changed_emit(struct sess *s, const char *phase, const char *reason,
     const char *run_id)
 {
 	struct chela_emit	 opt = { .struct_size = sizeof opt };
-	struct json_object	*o = json_object_new_object();
+	struct json_object	*o = json_object_new_object(), *row;
 
 	set_str(o, "sessionKey", s->key);
 	set_str(o, "key", s->key);
@@ -250,8 +260,9 @@ changed_emit(struct sess *s, const char *phase, const char *reason,
 	set_str(o, "reason", reason);
 	set_str(o, "runId", run_id);
 	set_int(o, "ts", (int64_t)sessions.host->wall_ms());
-	json_object_object_add(o, "session",
-	    row_object(s, ROW_TITLE | ROW_PREVIEW));
+	row = row_object(s, ROW_TITLE | ROW_PREVIEW);
+	row_spread(o, row);
+	json_object_object_add(o, "session", row);
 	opt.topic = "sessions";
 	(void)sessions.host->emit(sessions.ctx, "sessions.changed", o, &opt);
 }

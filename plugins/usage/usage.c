@@ -138,6 +138,13 @@ get_days(struct json_object *params)
 	return (n > DAYS_MAX ? DAYS_MAX : (int)n);
 }
 
+/* Is a day given that is none? */
+static bool
+is_bad_day(struct json_object *params, const char *name)
+{
+	return (get_any(params, name) != NULL && get_day(params, name) == NULL);
+}
+
 static int
 window_init(struct window *w, struct json_object *params)
 {
@@ -210,7 +217,9 @@ static int
 usage_cost(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
+	static const char *const days[] = { "startDate", "endDate" };
 	struct window	 w = { 0 };
+	size_t		 i;
 	const char	*name = get_str(params, "agentId");
 	const char	*scope = get_str(params, "agentScope");
 	char		 id[CHELA_SESSION_AGENT_MAX + 1];
@@ -229,10 +238,15 @@ usage_cost(struct chela_ctx *ctx, struct chela_req *req,
 		if (r < 0)
 			return (r);
 	}
+	for (i = 0; i < 2; i++)
+		if (is_bad_day(params, days[i]))
+			return (host->req_fail(req, "INVALID_REQUEST",
+			    "invalid %s: expected a valid YYYY-MM-DD calendar "
+			    "date", days[i]));
 	r = window_init(&w, params);
 	if (r == -EINVAL)
 		return (host->req_fail(req, "INVALID_REQUEST",
-		    "startDate is after endDate"));
+		    "startDate must not be after endDate"));
 	if (r < 0)
 		return (r);
 	(void)sessions->usage_days(all ? NULL : id, w.from, w.to, window_add,

@@ -80,6 +80,12 @@ await check("hello-ok: snapshot for an administrator", () => {
 	assert.equal(s.sessionDefaults.mainSessionKey, "agent:main:main");
 	assert.ok(s.presence.some((p) => p.reason === "self"));
 });
+await check("hello-ok: who owns a session, and what a message may bring", () => {
+	const d = op.hello.snapshot.sessionDefaults;
+	assert.deepEqual([d.ownership, d.selectionRequired], ["sole", false]);
+	assert.deepEqual(op.hello.policy.attachments,
+		{ maxBytes: 19464192, maxImageBytes: 6291456 });
+});
 await check("hello-ok: no paths without operator.admin", async () => {
 	const reader = await operator(gw, { scopes: ["operator.read"] });
 	conforms("hello-ok", "HelloOk", reader.hello);
@@ -104,6 +110,8 @@ await answers("system-event", { text: "hello there", deviceId: "d-1",
 await answers("system-presence", {}, (r) =>
 	assert.ok(r.some((p) => p.deviceId === "d-1" && p.host === "box")),
 	"after system-event");
+await refuses("system-event", { text: "" }, "INVALID_REQUEST",
+	/^text required$/, "empty");
 await answers("last-heartbeat", {}, (r) =>
 	assert.ok(r === null || typeof r === "object"));
 await answers("set-heartbeats", { enabled: false }, (r) =>
@@ -179,7 +187,14 @@ await refuses("plugins.uninstall", { pluginId: "chat" }, "INVALID_REQUEST",
 	/^bundled plugin cannot be uninstalled: chat/);
 await refuses("plugins.sessionAction", { pluginId: "p", actionId: "a" },
 	"UNAVAILABLE", /^unknown plugin session action: p\/a/);
-await refuses("plugins.catalog.browse", {}, "UNAVAILABLE", /no registry/);
+await answers("plugins.catalog.browse", { query: "CHAT" }, (r) => {
+	const own = r.items.find((i) => i.local.pluginId === "chat");
+	assert.deepEqual([own.local.state, own.local.action], ["enabled", "manage"]);
+	assert.ok(!r.items.some((i) => i.local.pluginId === "usage"));
+	assert.equal(typeof r.remoteError, "string");
+});
+await refuses("plugins.catalog.browse", { limit: 1 }, "INVALID_REQUEST",
+	/unexpected property 'limit'/);
 await answers("commands.list", {}, (r) =>
 	assert.ok(r.commands.some((c) => c.name === "help")));
 await refuses("commands.list", { agentId: "nobody" }, "INVALID_REQUEST",
@@ -214,7 +229,14 @@ await refuses("agents.files.get", { agentId: "ops-bot", name: "../x" },
 await refuses("agents.files.set", { agentId: "ops-bot", name: "evil.txt",
 	content: "" }, "INVALID_REQUEST", /unsupported file/);
 await answers("agents.delete", { agentId: "ops-bot", deleteFiles: true });
-await answers("agent.identity.get", {}, (r) => assert.equal(r.agentId, "main"));
+await answers("agent.identity.get", {}, (r) =>
+	assert.deepEqual([r.agentId, r.avatar], ["main", "A"]));
+await answers("agent.identity.get", { agentId: "Nobody" }, (r) =>
+	assert.deepEqual([r.agentId, r.name, r.nameSource],
+		["nobody", "Assistant", "default"]), "of no agent");
+await refuses("agent.identity.get", { agentId: "main",
+	sessionKey: "agent:other:main" }, "INVALID_REQUEST",
+	/^agent "main" does not match session key agent "other"$/);
 
 /* --- sessions */
 
@@ -252,8 +274,29 @@ await answers("chat.send", { sessionKey: "main",
 await refuses("chat.send", { sessionKey: "main", message: "  ",
 	idempotencyKey: randomUUID() }, "INVALID_REQUEST",
 	/message or attachment required/, "empty");
-const history = await answers("chat.history", { sessionKey: "main" },
-	isArray("messages"));
+const history = await answers("chat.history", { sessionKey: "main" }, (r) => {
+	isArray("messages")(r);
+	const [user, last] = r.messages.slice(-2);
+	assert.equal(user.content, "say: the quick brown fox");
+	assert.deepEqual(last.content,
+		[{ type: "text", text: "the quick brown fox" }]);
+	for (const m of [user, last]) {
+		assert.equal(m.__openclaw.transcriptPosition.source, r.sessionId);
+		assert.equal(typeof m.__openclaw.transcriptPosition.rawSeq, "number");
+	}
+	assert.equal(typeof r.sessionInfo.activeLeafEntryId, "string");
+});
+await answers("chat.history", { sessionKey: "main", maxChars: 3 }, (r) => {
+	const [user, last] = r.messages.slice(-2);
+	assert.deepEqual([user.content, last.content[0].text], ["say", "the"]);
+	for (const m of [user, last])
+		assert.deepEqual([m.__openclaw.truncated, m.__openclaw.reason],
+			[true, "display-cap"]);
+}, "cut");
+await answers("chat.history", { sessionKey: "agent:main:nobody-was-here" },
+	(r) => assert.deepEqual([r.messages, r.sessionInfo.key,
+		r.sessionInfo.hasActiveRun, r.sessionInfo.activeLeafEntryId],
+	[[], "agent:main:nobody-was-here", false, null]), "of no session");
 await answers("chat.startup", { sessionKey: "main" }, isArray("messages"));
 await answers("chat.history", { sessionKey: "main",
 	cursor: history?.deltaCursor, limit: 80, maxBytes: undefined },
@@ -296,6 +339,7 @@ await check("agent: accepted, then the final answer under the same id", async ()
 	assert.equal(two.length, 2);
 	assert.deepEqual([two[0].ok, two[0].payload.status, two[0].payload.runId],
 		[true, "accepted", id]);
+	assert.equal(two[0].payload.agentId, "main");
 	assert.deepEqual([two[1].ok, two[1].payload.status], [true, "ok"]);
 	assert.equal(two[1].payload.result.payloads[0].text, "by agent");
 	const w = await op.call("agent.wait", { runId: id, timeoutMs: 0 });
@@ -357,6 +401,10 @@ await answers("usage.cost", { days: 3 }, (r) => {
 	assert.equal(r.daily.length, 3);
 	assert.equal(typeof r.totals.totalTokens, "number");
 });
+await refuses("usage.cost", { startDate: "2026-13-40" }, "INVALID_REQUEST",
+	/^invalid startDate: /);
+await refuses("usage.cost", { startDate: "2026-02-01", endDate: "2026-01-01" },
+	"INVALID_REQUEST", /^startDate must not be after endDate$/);
 await answers("sessions.messages.unsubscribe", { key: "main" }, (r) =>
 	assert.deepEqual([r.subscribed, r.key], [false, "agent:main:main"]));
 await answers("sessions.compact", { key: "main", maxLines: 4 }, (r) =>
@@ -384,10 +432,14 @@ await refuses("channels.stop", { channel: "none" }, "INVALID_REQUEST",
 await refuses("channels.logout", { channel: "none" }, "INVALID_REQUEST",
 	/^invalid channels\.logout channel/);
 await answers("channels.pairing.list", {});
+await refuses("channels.pairing.list", { channel: "none" }, "INVALID_REQUEST",
+	/^Error: unknown pairing channel: none$/);
 await refuses("channels.pairing.approve", { channel: "none", accountId: "a",
-	requestId: "r" }, "INVALID_REQUEST", /./);
+	requestId: "r" }, "INVALID_REQUEST",
+	/^Error: unknown pairing channel: none$/);
 await refuses("channels.pairing.dismiss", { channel: "none", accountId: "a",
-	requestId: "r" }, "INVALID_REQUEST", /./);
+	requestId: "r" }, "INVALID_REQUEST",
+	/^Error: unknown pairing channel: none$/);
 await refuses("send", { to: "x", message: "m", channel: "none",
 	idempotencyKey: randomUUID() }, "INVALID_REQUEST", /unsupported channel: none/);
 await refuses("poll", { to: "x", question: "q", options: ["a", "b"],
@@ -472,6 +524,8 @@ const isList = (n) => (r) => assert.equal(Array.isArray(r) && r.length, n);
 for (const m of ["exec.approval.list", "plugin.approval.list",
 	"openclaw.approval.list"])
 	await answers(m, {}, isList(0));
+await refuses("exec.approval.request", { command: " " }, "INVALID_REQUEST",
+	/^command is required$/, "blank");
 await answers("exec.approval.request", { command: "uname" }, (r) =>
 	assert.equal(r.decision, null), "that nobody can answer");
 const reviewer = await operator(gw, { scopes: ["operator.approvals"],
@@ -567,6 +621,8 @@ await check("event question.resolved: official definition", async () =>
 await answers("question.waitAnswer", { id: question.id }, (r) =>
 	assert.deepEqual(r.answers, { answers: { q1: ["b"] } }));
 await answers("question.get", { id: question.id });
+await refuses("question.get", { id: "x" }, "INVALID_REQUEST",
+	/^question 'x' was not found$/);
 await reviewer.close();
 
 /* --- push; with a device: tests/wire/test_push.mjs */
@@ -642,6 +698,21 @@ await check("events: those of a turn came", () => {
 	for (const n of ["chat", "agent", "session.message", "sessions.changed",
 		"config.changed", "presence", "plugins.changed"])
 		assert.ok(names.has(n), n);
+});
+await check("events: those of a session show its row, twice", () => {
+	const rows = op.events.filter((e) => e.payload?.session?.kind);
+	assert.ok(rows.some((e) => e.event === "session.message"));
+	assert.ok(rows.some((e) => e.event === "sessions.changed"));
+	for (const { payload: p } of rows)
+		for (const k of ["kind", "updatedAt", "hasActiveRun"])
+			assert.deepEqual(p[k], p.session[k]);
+	const gone = op.events.find((e) => e.payload?.reason === "delete");
+	assert.deepEqual([gone.payload.agentId, typeof gone.payload.sessionId],
+		["main", "string"]);
+});
+await check("events: agent says that no heartbeat made it", () => {
+	for (const e of op.events.filter((x) => x.event === "agent"))
+		assert.equal(e.payload.isHeartbeat, false);
 });
 await check("events: config.changed carries no content", () => {
 	for (const e of op.events.filter((x) => x.event === "config.changed"))

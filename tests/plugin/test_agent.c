@@ -186,7 +186,7 @@ context_is_the_transcript(void)
 	CU_ASSERT_FATAL(fakemodel_wait(f, 1));
 	m = fakemodel_call(1)->messages;
 	CU_ASSERT_EQUAL(json_object_array_length(m), 3);
-	CU_ASSERT_STRING_EQUAL(fake_str(m, "0.content.0.text"), "first");
+	CU_ASSERT_STRING_EQUAL(fake_str(m, "0.content"), "first");
 	CU_ASSERT_PTR_NOT_NULL(strstr(fake_str(m, "1.content.0.text"),
 	    "offers no tools"));
 	CU_ASSERT_PTR_NULL(fake_get(m, "1.content.1"));
@@ -547,7 +547,8 @@ identity_comes_from_the_configuration(void)
 	r = fake_call(f, NULL, "agent.identity.get", "{}");
 	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.name"), "Ada");
 	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.nameSource"), "config");
-	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.avatarStatus"), "none");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.avatar"), "A");
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.avatarStatus"));
 	json_object_put(r);
 	end(f);
 }

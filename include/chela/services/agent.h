@@ -15,6 +15,8 @@
 #define CHELA_AGENT_SERVICE "agent/1"
 
 #define CHELA_RUN_ID_MAX	256u	/* bytes, without the NUL */
+#define CHELA_IMAGE_BYTES_MAX	6291456u /* of one image, decoded */
+#define CHELA_ATTACHMENT_BYTES_MAX 19464192u /* decoded, all of a message */
 
 /* What a message does that meets a running run. */
 #define CHELA_QUEUE_DEFAULT	0u	/* the session's, or configured */
