@@ -80,10 +80,35 @@ svc_event_loop(void)
 	return (o);
 }
 
+/* What it did to the others, and what it has now. */
+static struct json_object *
+plugin_trouble(const struct chela_ctx *ctx)
+{
+	struct json_object	*o = json_object_new_object();
+
+	(void)json_add_str(o, "id", ctx->name);
+	(void)json_add_int(o, "crashes", crash_count(ctx));
+	(void)json_add_int(o, "denied", (int64_t)ctx->n_denied);
+	(void)json_add_int(o, "timeouts", (int64_t)ctx->n_timeouts);
+	(void)json_add_int(o, "lateAnswers", (int64_t)ctx->n_late);
+	(void)json_add_int(o, "openCalls", ctx->n_reqs);
+	(void)json_add_int(o, "timers",
+	    (int64_t)quota_used(ctx, QUOTA_TIMERS));
+	(void)json_add_int(o, "watches",
+	    (int64_t)quota_used(ctx, QUOTA_WATCHES));
+	(void)json_add_int(o, "waiting", (int64_t)(quota_used(ctx, QUOTA_POSTS) +
+	    quota_used(ctx, QUOTA_JOBS)));
+	(void)json_add_int(o, "writes",
+	    (int64_t)quota_used(ctx, QUOTA_WRITES));
+	(void)json_add_int(o, "queuedBytes",
+	    (int64_t)quota_used(ctx, QUOTA_WRITE_BYTES));
+	return (o);
+}
+
 static struct json_object *
 svc_plugins(void)
 {
-	struct json_object	*o, *loaded, *errors, *e;
+	struct json_object	*o, *loaded, *errors, *trouble, *e;
 	struct list		*l, *tmp;
 
 	o = json_object_new_object();
@@ -92,6 +117,8 @@ svc_plugins(void)
 	(void)json_add(o, "loaded", loaded);
 	(void)json_add(o, "errors", errors);
 	(void)json_add(o, "unavailable", json_object_new_array());
+	trouble = json_object_new_array();
+	(void)json_add(o, "trouble", trouble);
 	list_each(l, tmp, &svc_host->plugins) {
 		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
 
@@ -106,6 +133,9 @@ svc_plugins(void)
 			(void)json_add_str(e, "error", ctx->error);
 			(void)json_push(errors, e);
 		}
+		if (ctx->n_denied != 0 || ctx->n_timeouts != 0 ||
+		    crash_count(ctx) != 0)
+			(void)json_push(trouble, plugin_trouble(ctx));
 	}
 	return (o);
 }
@@ -245,6 +275,17 @@ info_fill(const struct chela_ctx *ctx, struct chela_plugin_info *ret)
 		info.n_slow += m->n_slow;
 		info.max_us = MAX_OF(info.max_us, m->max_us);
 	}
+	info.n_denied = ctx->n_denied;
+	info.n_timeouts = ctx->n_timeouts;
+	info.n_late = ctx->n_late;
+	info.queued_bytes = quota_used(ctx, QUOTA_WRITE_BYTES);
+	info.n_open = ctx->n_reqs;
+	info.n_timers = (uint32_t)quota_used(ctx, QUOTA_TIMERS);
+	info.n_watches = (uint32_t)quota_used(ctx, QUOTA_WATCHES);
+	info.n_posts = (uint32_t)(quota_used(ctx, QUOTA_POSTS) +
+	    quota_used(ctx, QUOTA_JOBS));
+	info.n_writes = (uint32_t)quota_used(ctx, QUOTA_WRITES);
+	info.n_crashes = crash_count(ctx);
 	memcpy(ret, &info, MIN_OF((size_t)size, sizeof info));
 }
 

@@ -405,6 +405,18 @@ crash_count(const struct chela_ctx *ctx)
 }
 
 bool
+crash_is_vital(const struct chela_ctx *ctx)
+{
+	size_t	 i;
+
+	for (i = 0; i < ARRAY_LEN(vital); i++) {
+		if (strcmp(vital[i], ctx->name) == 0)
+			return (true);
+	}
+	return (false);
+}
+
+bool
 crash_holds(const struct chela_ctx *ctx, struct buf *why)
 {
 	const struct crash_log	*log = ctx->host->crashes;
@@ -412,11 +424,7 @@ crash_holds(const struct chela_ctx *ctx, struct buf *why)
 	char			 at[32];
 	size_t			 i;
 
-	for (i = 0; i < ARRAY_LEN(vital); i++) {
-		if (strcmp(vital[i], ctx->name) == 0)
-			return (false);
-	}
-	if (log == NULL || !crashed_too_often(log, ctx->name))
+	if (log == NULL || crash_is_vital(ctx) || !crashed_too_often(log, ctx->name))
 		return (false);
 	for (i = 0; i < log->n; i++) {
 		if (strcmp(log->marks[i].name, ctx->name) == 0)
@@ -447,7 +455,7 @@ crash_holds_load(const struct chela_ctx *ctx, struct buf *why)
 	return (false);
 }
 
-/* Its crashes count no more. */
+/* Its crashes count no more, nor what else it was stopped for. */
 int
 crash_forgive(struct chela_ctx *ctx)
 {
@@ -455,6 +463,7 @@ crash_forgive(struct chela_ctx *ctx)
 	size_t			 i, n = 0;
 	int			 r;
 
+	ctx->is_stopped = false;
 	if (log == NULL || crash_count(ctx) == 0)
 		return (0);
 	for (i = 0; i < log->n; i++) {

@@ -61,13 +61,31 @@ static void
 call_refuse_held(struct peer *p, const struct proto_call *c,
     const struct chela_ctx *ctx)
 {
-	if (ctx->is_crashed && ctx->error != NULL)
+	if ((ctx->is_crashed || ctx->is_stopped) && ctx->error != NULL)
 		(void)proto_refuse(p, c->id, c->id_len, "UNAVAILABLE", NULL,
 		    "plugin '%s' %s", ctx->name, ctx->error);
 	else
 		(void)proto_refuse(p, c->id, c->id_len, "UNAVAILABLE", NULL,
 		    "plugin '%s' did not start; plugins.list says why",
 		    ctx->name);
+}
+
+static void
+call_refuse_busy(struct peer *p, const struct proto_call *c,
+    struct chela_ctx *ctx)
+{
+	struct buf		 msg = BUF_INIT;
+	struct proto_error	 e = { .code = "UNAVAILABLE",
+	    .is_retryable = true };
+
+	/* Counted by n_reqs: this only notes the refusal. */
+	(void)quota_take(ctx, QUOTA_REQUESTS, ctx->limits[QUOTA_REQUESTS] + 1);
+	(void)buf_printf(&msg, "plugin '%s' has %u open calls, and that is its "
+	    "limit", ctx->name, (unsigned)ctx->n_reqs);
+	e.message = msg.data != NULL ? msg.data : "";
+	e.message_len = msg.len;
+	(void)proto_failure(p, c->id, c->id_len, &e);
+	buf_fini(&msg);
 }
 
 /* 30 control-plane writes in 60 s for each method, device and address. */
@@ -174,6 +192,10 @@ call_admit(struct host *h, struct peer *p, const struct proto_call *c)
 		call_refuse_held(p, c, m->ctx);
 		return (NULL);
 	}
+	if (unlikely(m->ctx->n_reqs >= m->ctx->limits[QUOTA_REQUESTS])) {
+		call_refuse_busy(p, c, m->ctx);
+		return (NULL);
+	}
 	if (unlikely(proto_settings(h->env.proto)->phase != PROTO_ACCEPTING) &&
 	    call_is_suspended(h, p, c, m))
 		return (NULL);
@@ -210,6 +232,7 @@ req_new(struct method *m, struct peer *p, const struct proto_call *c)
 	req = calloc(1, sizeof *req);
 	if (req == NULL)
 		return (NULL);
+	list_init(&req->waiting);
 	req->id = req->id_inline;
 	if (c->id_len > sizeof req->id_inline) {
 		req->id = malloc(c->id_len);
@@ -248,6 +271,7 @@ req_settle(struct chela_req *req)
 		return;
 	req->peer = NULL;
 	list_remove(&req->link);
+	list_remove(&req->waiting);
 	if (p->n_reqs-- == PROTO_PENDING_MAX && p->conn != NULL)
 		conn_resume(p->conn);
 	(void)peer_unref(p);
@@ -327,8 +351,12 @@ req_answer_failure(struct chela_req *req, const struct proto_error *e)
 }
 
 static int
-req_can_answer(const struct chela_req *req)
+req_can_answer(struct chela_req *req)
 {
+	if (req->is_late) {
+		req->ctx->n_late++;
+		return (-ETIMEDOUT);
+	}
 	if (req->is_answered)
 		return (-EALREADY);
 	return (req->peer == NULL ? -ECANCELED : 0);
@@ -355,6 +383,18 @@ req_check_result(struct chela_req *req, struct json_object *result)
 	return (r);
 }
 
+/* Larger than what its client would take. */
+static void
+req_fail_large(struct chela_req *req)
+{
+	static const char text[] = "the answer is too large";
+	struct proto_error	 e = { .code = "UNAVAILABLE", .message = text,
+	    .message_len = sizeof text - 1 };
+
+	quota_dropped(req->ctx, "an answer that is too large");
+	req_answer_failure(req, &e);
+}
+
 static int
 req_send_result(struct chela_req *req, struct json_object *result,
     bool is_final)
@@ -374,7 +414,10 @@ req_send_result(struct chela_req *req, struct json_object *result,
 	}
 	buf_reset(out);
 	r = json_write(out, result);
-	if (r < 0) {
+	if (r == 0 && out->len > host_payload_max(req->ctx->host)) {
+		req_fail_large(req);
+		r = -EMSGSIZE;
+	} else if (r < 0) {
 		e.message = "response serialization failed";
 		e.message_len = strlen(e.message);
 		req_answer_failure(req, &e);
@@ -384,7 +427,8 @@ req_send_result(struct chela_req *req, struct json_object *result,
 		if (is_final) {
 			req->is_answered = true;
 			req_settle(req);
-		}
+		} else
+			deadline_set(req);
 	}
 	if (out->cap > KIB(256))
 		buf_fini(out);
@@ -423,7 +467,10 @@ host_req_reply_text(struct chela_req *req, char *json, size_t len)
 		free(json);
 		return (host_req_reply(req, o));
 	}
-	if (r == 0) {
+	if (r == 0 && len > host_payload_max(req->ctx->host)) {
+		req_fail_large(req);
+		r = -EMSGSIZE;
+	} else if (r == 0) {
 		r = proto_result(req->peer, req->id, req->id_len, json, len);
 		req->is_answered = true;
 		req_settle(req);
@@ -510,7 +557,7 @@ static void
 host_req_on_cancel(struct chela_req *req,
     void (*cb)(struct chela_req *req, void *arg), void *arg)
 {
-	if (req->is_answered)
+	if (req->is_answered && !req->is_late)
 		return;
 	if (req->peer == NULL) {
 		cb(req, arg);
@@ -655,6 +702,8 @@ req_run(struct chela_req *req)
 		    req->method->desc.name, strerror(-r));
 	if (generation != ctx->generation)
 		return;		/* the call was the plugin's own end */
+	if (!req->is_answered && req->peer != NULL)
+		deadline_set(req);
 	if (took > m->max_us)
 		m->max_us = took;
 	if (unlikely(took > (m->desc.budget_us != 0 ? m->desc.budget_us :

@@ -46,9 +46,19 @@ host_new(const struct host_env *env)
 	h->methods = map_new();
 	h->writes = budget_new(WRITES_MAX, WRITES_US, WRITES_KEYS_MAX);
 	host_fill_table(h);
+	if (h->env.state != NULL)
+		bus_set_payload_max(state_bus(h->env.state),
+		    host_payload_max(h));
 	if (h->methods == NULL || h->writes == NULL || host_export_core(h) < 0)
 		return (host_free(h));
 	return (h);
+}
+
+size_t
+host_payload_max(const struct host *h)
+{
+	return (h->env.limits == NULL ? HOST_PAYLOAD_MAX :
+	    MAX_OF(h->env.limits->message_max, HOST_PAYLOAD_MAX));
 }
 
 static void
@@ -197,6 +207,8 @@ host_found(struct host *h, const char *name, const char *path)
 	list_init(&ctx->timers);
 	list_init(&ctx->watches);
 	list_init(&ctx->close_cbs);
+	list_init(&ctx->waiting);
+	quota_init(ctx);
 	ctx->name = strdup(name);
 	ctx->path = strdup(path);
 	if (ctx->name == NULL || ctx->path == NULL) {
@@ -357,6 +369,7 @@ host_set_conf(struct host *h, struct conf *conf)
 		if (is_enabled && !ctx->is_enabled && h->is_running)
 			(void)crash_forgive(ctx);
 		ctx->is_enabled = is_enabled;
+		quota_set_conf(ctx, conf);
 	}
 }
 

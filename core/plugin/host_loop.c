@@ -50,21 +50,23 @@ host_timer_new(struct chela_ctx *ctx, chela_cb_fn *cb, void *arg)
 {
 	struct chela_timer	*t;
 
-	if (ctx->n_timers >= 4096)
+	if (quota_take(ctx, QUOTA_TIMERS, 1) < 0)
 		return (NULL);
 	t = calloc(1, sizeof *t);
-	if (t == NULL)
+	if (t == NULL) {
+		quota_give(ctx, QUOTA_TIMERS, 1);
 		return (NULL);
+	}
 	t->ctx = ctx;
 	t->cb = cb;
 	t->arg = arg;
 	t->timer = loop_timer_new(ctx->host->env.loop, timer_run, t);
 	if (t->timer == NULL) {
+		quota_give(ctx, QUOTA_TIMERS, 1);
 		free(t);
 		return (NULL);
 	}
 	list_append(&ctx->timers, &t->link);
-	ctx->n_timers++;
 	return (t);
 }
 
@@ -87,7 +89,7 @@ host_timer_free(struct chela_timer *t)
 		return;
 	(void)loop_timer_free(t->timer);
 	list_remove(&t->link);
-	t->ctx->n_timers--;
+	quota_give(t->ctx, QUOTA_TIMERS, 1);
 	free(t);
 }
 
@@ -112,14 +114,19 @@ host_watch_new(struct chela_ctx *ctx, int fd, uint32_t what,
 {
 	struct chela_watch	*w;
 
-	w = calloc(1, sizeof *w);
-	if (w == NULL)
+	if (quota_take(ctx, QUOTA_WATCHES, 1) < 0)
 		return (NULL);
+	w = calloc(1, sizeof *w);
+	if (w == NULL) {
+		quota_give(ctx, QUOTA_WATCHES, 1);
+		return (NULL);
+	}
 	w->ctx = ctx;
 	w->cb = cb;
 	w->arg = arg;
 	w->watch = loop_watch_new(ctx->host->env.loop, fd, what, watch_run, w);
 	if (w->watch == NULL) {
+		quota_give(ctx, QUOTA_WATCHES, 1);
 		free(w);
 		return (NULL);
 	}
@@ -139,6 +146,7 @@ host_watch_free(struct chela_watch *w)
 	if (w == NULL)
 		return;
 	(void)loop_watch_free(w->watch);
+	quota_give(w->ctx, QUOTA_WATCHES, 1);
 	list_remove(&w->link);
 	free(w);
 }
@@ -172,6 +180,7 @@ posted_run(void *arg)
 	struct posted	*p = arg;
 	struct frame	 f;
 
+	quota_give(p->ctx, p->fn != NULL ? QUOTA_JOBS : QUOTA_POSTS, 1);
 	if (p->cb != NULL && p->generation == p->ctx->generation) {
 		frame_enter(&f, p->ctx, "posted");
 		p->cb(p->ctx, p->arg);
@@ -196,12 +205,15 @@ host_post(struct chela_ctx *ctx, chela_cb_fn *cb, void *arg)
 	struct posted	*p;
 	int		 r;
 
-	p = posted_new(ctx, NULL, cb, arg);
-	if (p == NULL)
-		return (-ENOMEM);
-	r = loop_post(ctx->host->env.loop, posted_run, p);
+	r = quota_take(ctx, QUOTA_POSTS, 1);
 	if (r < 0)
+		return (r);
+	p = posted_new(ctx, NULL, cb, arg);
+	r = p == NULL ? -ENOMEM : loop_post(ctx->host->env.loop, posted_run, p);
+	if (r < 0) {
+		quota_give(ctx, QUOTA_POSTS, 1);
 		free(p);
+	}
 	return (r);
 }
 
@@ -212,12 +224,16 @@ host_work(struct chela_ctx *ctx, void (*fn)(void *arg), chela_cb_fn *done,
 	struct posted	*p;
 	int		 r;
 
-	p = posted_new(ctx, fn, done, arg);
-	if (p == NULL)
-		return (-ENOMEM);
-	r = loop_work(ctx->host->env.loop, posted_work, posted_run, p);
+	r = quota_take(ctx, QUOTA_JOBS, 1);
 	if (r < 0)
+		return (r);
+	p = posted_new(ctx, fn, done, arg);
+	r = p == NULL ? -ENOMEM : loop_work(ctx->host->env.loop, posted_work,
+	    posted_run, p);
+	if (r < 0) {
+		quota_give(ctx, QUOTA_JOBS, 1);
 		free(p);
+	}
 	return (r);
 }
 

@@ -26,6 +26,23 @@ enum plugin_state {
 	PLUGIN_HELD,		/* not started: its methods say why */
 };
 
+/* quota.c: what a plugin may have at one time, with one limit each. */
+enum quota {
+	QUOTA_REQUESTS,
+	QUOTA_REQUEST_MS,	/* how long one may stay open */
+	QUOTA_TIMERS,
+	QUOTA_WATCHES,
+	QUOTA_POSTS,		/* any thread */
+	QUOTA_JOBS,
+	QUOTA_WRITES,
+	QUOTA_WRITE_BYTES,
+	QUOTA_EVENTS,		/* in this second */
+	QUOTA_N
+};
+
+#define QUOTA_DENIED_MAX	100000	/* refusals ... */
+#define QUOTA_DENIED_US		SEC_US(60) /* ... in this time: it is stopped */
+
 /* A method of an active plugin. */
 struct method {
 	struct chela_method	 desc;		/* a copy in our size */
@@ -75,11 +92,23 @@ struct chela_ctx {
 	struct list		 timers;
 	struct list		 watches;
 	struct list		 close_cbs;
-	uint32_t		 n_timers;
 	uint32_t		 n_reqs;
 	uint64_t		 drain_us;
 	uint32_t		 visit;		/* mark of the dependency walk */
 	uint32_t		 generation;	/* of init(): old callbacks are dropped */
+	bool			 is_stopped;	/* held: it went over its limits */
+	bool			 is_deadline_set;
+	struct list		 waiting;	/* requests, the oldest first */
+	struct loop_timer	*deadline;	/* of the first of them */
+	uint64_t		 limits[QUOTA_N];
+	uint64_t		 used[QUOTA_N];	/* atomic */
+	uint64_t		 event_second;
+	uint64_t		 n_timeouts;	/* calls that were not answered */
+	uint64_t		 n_late;	/* answers after that */
+	uint64_t		 n_denied;
+	uint64_t		 denied_since_us, denied_warned_us;
+	uint32_t		 n_denied_lately;
+	uint32_t		 n_denied_posts; /* not yet counted; atomic */
 };
 
 struct service {
@@ -132,6 +161,9 @@ struct chela_req {
 	struct list		 link;		/* in peer.reqs */
 	bool			 is_answered;
 	bool			 is_large;	/* params are freed by a worker */
+	bool			 is_late;	/* the host answered: it took too long */
+	struct list		 waiting;	/* in ctx.waiting */
+	uint64_t		 since_us;	/* its last sign of life */
 	struct json_object	*params;
 	size_t			 params_len;	/* as they came */
 	void			(*on_cancel)(struct chela_req *req, void *arg);
@@ -167,9 +199,20 @@ int	 crash_open(struct host *h);
 void	 crash_close(struct host *h);
 void	 crash_mark(const char *name, const char *where, int sig);
 uint32_t crash_count(const struct chela_ctx *ctx);
+bool	 crash_is_vital(const struct chela_ctx *ctx);
 bool	 crash_holds(const struct chela_ctx *ctx, struct buf *why);
 bool	 crash_holds_load(const struct chela_ctx *ctx, struct buf *why);
 int	 crash_forgive(struct chela_ctx *ctx);
+
+void	 quota_init(struct chela_ctx *ctx);
+void	 quota_set_conf(struct chela_ctx *ctx, const struct conf *conf);
+int	 quota_take(struct chela_ctx *ctx, enum quota q, uint64_t n);
+int	 quota_take_event(struct chela_ctx *ctx);
+void	 quota_give(struct chela_ctx *ctx, enum quota q, uint64_t n);
+uint64_t quota_used(const struct chela_ctx *ctx, enum quota q);
+void	 quota_dropped(struct chela_ctx *ctx, const char *what);
+void	 deadline_set(struct chela_req *req);
+void	 deadline_fini(struct chela_ctx *ctx);
 
 /* loader.c */
 int	 loader_open(struct chela_ctx *ctx, struct buf *why);
@@ -188,11 +231,13 @@ int	 plugin_up(struct chela_ctx *ctx, struct buf *why);
  * its methods answer that it is not running.
  */
 int	 plugin_try(struct chela_ctx *ctx);
+void	 plugin_hold_stopped(struct chela_ctx *ctx);	/* after it was brought down */
 void	 plugin_unhold(struct chela_ctx *ctx);	/* ready for another try */
 void	 plugin_leave_tables(struct chela_ctx *ctx);
 void	 plugin_stop(struct chela_ctx *ctx);
 void	 plugin_fini(struct chela_ctx *ctx);
 void	 plugin_down(struct chela_ctx *ctx);
+size_t	 host_payload_max(const struct host *h);
 void	 host_sort(struct host *h);
 const struct chela_dep *ctx_dep(const struct chela_ctx *ctx, uint32_t i);
 struct chela_ctx *host_find(struct host *h, const char *name);

@@ -12,6 +12,8 @@
 struct waiter {
 	struct chela_ctx	*ctx;
 	uint32_t		 generation;
+	size_t			 len;		/* of a write, with QUOTA_WRITES */
+	bool			 is_write;
 	void			*arg;
 	chela_done_fn		*done;
 	void			(*rows)(struct chela_ctx *ctx, int r,
@@ -44,6 +46,16 @@ waiter_new(struct chela_ctx *ctx, void *arg)
 	return (w);
 }
 
+static void
+waiter_free(struct waiter *w)
+{
+	if (w->is_write) {
+		quota_give(w->ctx, QUOTA_WRITES, 1);
+		quota_give(w->ctx, QUOTA_WRITE_BYTES, w->len);
+	}
+	free(w);
+}
+
 static bool
 waiter_is_live(const struct waiter *w)
 {
@@ -61,7 +73,7 @@ on_done(void *arg, int r, uint64_t rev)
 		w->done(w->ctx, r, rev, w->arg);
 		(void)frame_leave(&f);
 	}
-	free(w);
+	waiter_free(w);
 }
 
 static void
@@ -99,8 +111,36 @@ static int
 waiter_result(struct waiter *w, int r)
 {
 	if (r < 0)
-		free(w);
+		waiter_free(w);
 	return (r);
+}
+
+/* A write of len bytes is the plugin's share of the queue until it is done. */
+static int
+waiter_take(struct waiter *w, size_t len)
+{
+	int	 r;
+
+	r = quota_take(w->ctx, QUOTA_WRITES, 1);
+	if (r < 0)
+		return (r);
+	r = quota_take(w->ctx, QUOTA_WRITE_BYTES, len);
+	if (r < 0) {
+		quota_give(w->ctx, QUOTA_WRITES, 1);
+		return (r);
+	}
+	w->is_write = true;
+	w->len = len;
+	return (0);
+}
+
+/* A table or a log that is full is counted as well. */
+static int
+waiter_stored(struct waiter *w, int r)
+{
+	if (r == -EDQUOT && w->is_write)
+		quota_dropped(w->ctx, "its part of the store is full");
+	return (waiter_result(w, r));
 }
 
 static int
@@ -184,10 +224,12 @@ host_kv_put(struct chela_ctx *ctx, const char *key, struct json_object *val,
 	w->done = done;
 	r = value_text(val, &b);
 	if (r == 0)
+		r = waiter_take(w, b.len);
+	if (r == 0)
 		r = store_put(ctx->host->env.store, ctx->name, key, b.data,
 		    b.len, expect_rev, on_done, w);
 	buf_fini(&b);
-	return (waiter_result(w, r));
+	return (waiter_stored(w, r));
 }
 
 static int
@@ -195,13 +237,17 @@ host_kv_del(struct chela_ctx *ctx, const char *key, uint64_t expect_rev,
     chela_done_fn *done, void *arg)
 {
 	struct waiter	*w;
+	int		 r;
 
 	w = waiter_new(ctx, arg);
 	if (w == NULL)
 		return (-ENOMEM);
 	w->done = done;
-	return (waiter_result(w, store_del(ctx->host->env.store, ctx->name, key,
-	    expect_rev, on_done, w)));
+	r = waiter_take(w, 0);
+	if (r == 0)
+		r = store_del(ctx->host->env.store, ctx->name, key, expect_rev,
+		    on_done, w);
+	return (waiter_result(w, r));
 }
 
 static int
@@ -220,10 +266,12 @@ host_log_append(struct chela_ctx *ctx, const char *log, struct json_object *row,
 	w->done = done;
 	r = value_text(row, &b);
 	if (r == 0)
+		r = waiter_take(w, b.len);
+	if (r == 0)
 		r = store_append(ctx->host->env.store, ctx->name, log, b.data,
 		    b.len, NULL, on_done, w);
 	buf_fini(&b);
-	return (waiter_result(w, r));
+	return (waiter_stored(w, r));
 }
 
 static int
@@ -247,13 +295,17 @@ host_log_trim(struct chela_ctx *ctx, const char *log, uint64_t before,
     chela_done_fn *done, void *arg)
 {
 	struct waiter	*w;
+	int		 r;
 
 	w = waiter_new(ctx, arg);
 	if (w == NULL)
 		return (-ENOMEM);
 	w->done = done;
-	return (waiter_result(w, store_trim(ctx->host->env.store, ctx->name,
-	    log, before, on_done, w)));
+	r = waiter_take(w, 0);
+	if (r == 0)
+		r = store_trim(ctx->host->env.store, ctx->name, log, before,
+		    on_done, w);
+	return (waiter_result(w, r));
 }
 
 static int

@@ -206,10 +206,17 @@ host_emit(struct chela_ctx *ctx, const char *event,
     struct json_object *payload, const struct chela_emit *opt)
 {
 	struct bus_opts	 o = { NULL, NULL, NULL, NULL, NULL };
+	int		 r;
 
 	if (!ctx_declares(ctx, event)) {
+		quota_dropped(ctx, "an event that it does not declare");
 		json_object_put(payload);
 		return (-EINVAL);
+	}
+	r = quota_take_event(ctx);
+	if (r < 0) {
+		json_object_put(payload);
+		return (r);
 	}
 	if (opt != NULL) {
 		o.topic = opt->topic;
@@ -218,7 +225,10 @@ host_emit(struct chela_ctx *ctx, const char *event,
 		o.only = opt->only == NULL ? NULL : conn_peer(opt->only);
 		o.except = opt->except == NULL ? NULL : conn_peer(opt->except);
 	}
-	return (bus_emit(state_bus(ctx->host->env.state), event, payload, &o));
+	r = bus_emit(state_bus(ctx->host->env.state), event, payload, &o);
+	if (r == -EMSGSIZE)
+		quota_dropped(ctx, "an event that is too large");
+	return (r);
 }
 
 static struct json_object *

@@ -241,6 +241,7 @@ plugin_drop(struct chela_ctx *ctx)
 
 	ctx->generation++;
 	(void)routes_remove(ctx, NULL);
+	deadline_fini(ctx);
 	ctx_drop_timers(ctx);
 	ctx_drop_close_cbs(ctx);
 	list_each(l, tmp, &ctx->host->services) {
@@ -315,6 +316,21 @@ plugin_hold(struct chela_ctx *ctx)
 		if (map_getz(h->methods, m->desc.name) == NULL)
 			(void)map_putz(h->methods, m->desc.name, m);
 	}
+}
+
+void
+plugin_hold_stopped(struct chela_ctx *ctx)
+{
+	struct buf	 why = BUF_INIT;
+
+	(void)buf_printf(&why, "went over its limits %d times within %d seconds "
+	    "and was stopped, until it is enabled again (plugins.setEnabled, or "
+	    "'chela plugins enable %s')", QUOTA_DENIED_MAX,
+	    (int)(QUOTA_DENIED_US / SEC_US(1)), ctx->name);
+	(void)buf_putc(&why, '\0');
+	ctx_set_error(ctx, why.is_failed ? "over its limits" : why.data);
+	buf_fini(&why);
+	plugin_hold(ctx);
 }
 
 void

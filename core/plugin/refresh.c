@@ -28,7 +28,7 @@ static void	refresh_continue(void *arg);
 static bool
 ctx_must_leave(const struct chela_ctx *ctx)
 {
-	return (!ctx->is_seen || !ctx->is_enabled);
+	return (!ctx->is_seen || !ctx->is_enabled || ctx->is_stopped);
 }
 
 /*
@@ -146,12 +146,13 @@ ctx_cut_requests(struct chela_ctx *ctx, bool is_told, const char *why)
 	}
 }
 
-static bool
-refresh_is_draining(struct host *h, uint64_t now)
+/* How long to wait for those that still have requests; 0: not at all. */
+static uint64_t
+refresh_drain(struct host *h, uint64_t now)
 {
 	struct list	*l, *tmp;
 	struct chela_ctx *ctx;
-	bool		 is_open = false;
+	uint64_t	 wait_us = 0;
 
 	list_each(l, tmp, &h->plugins) {
 		ctx = container_of(l, struct chela_ctx, link);
@@ -160,9 +161,9 @@ refresh_is_draining(struct host *h, uint64_t now)
 		if (now >= ctx->drain_us)
 			ctx_cut_requests(ctx, true, "was disabled");
 		else
-			is_open = true;
+			wait_us = MAX_OF(wait_us, ctx->drain_us - now);
 	}
-	return (is_open);
+	return (wait_us);
 }
 
 static void
@@ -171,11 +172,13 @@ refresh_continue(void *arg)
 	struct host	*h = arg;
 	struct list	*l, *prev;
 	struct chela_ctx *ctx;
+	uint64_t	 wait_us;
 
 	if (!h->is_refreshing || !h->is_running)
 		return;
-	if (refresh_is_draining(h, clock_now_us())) {
-		(void)loop_timer_set(h->drain_timer, HOST_DRAIN_US);
+	wait_us = refresh_drain(h, clock_now_us());
+	if (wait_us > 0) {
+		(void)loop_timer_set(h->drain_timer, wait_us);
 		return;
 	}
 	loop_timer_stop(h->drain_timer);
@@ -187,7 +190,10 @@ refresh_continue(void *arg)
 		plugin_down(ctx);
 		log_notice("plugin", "plugin '%s': disabled (%s)", ctx->name,
 		    !ctx->is_seen ? "its file is gone" : !ctx->is_enabled ?
-		    "by the configuration" : "a plugin it uses changes");
+		    "by the configuration" : ctx->is_stopped ?
+		    "over its limits" : "a plugin it uses changes");
+		if (ctx->is_seen && ctx->is_enabled && ctx->is_stopped)
+			plugin_hold_stopped(ctx);
 	}
 	refresh_up(h);
 	refresh_done(h);
@@ -213,8 +219,11 @@ refresh_begin(void *arg)
 		host_set_conf(h, h->conf);
 	list_each(l, tmp, &h->plugins) {
 		ctx = container_of(l, struct chela_ctx, link);
-		if (ctx->state == PLUGIN_HELD && (ctx_must_leave(ctx) ||
-		    !ctx->is_crashed || crash_count(ctx) == 0))
+		if (!ctx->is_enabled)
+			ctx->is_stopped = false;
+		if (ctx->state == PLUGIN_HELD && (!ctx->is_seen ||
+		    !ctx->is_enabled || (!ctx->is_stopped &&
+		    (!ctx->is_crashed || crash_count(ctx) == 0))))
 			plugin_unhold(ctx);
 	}
 	refresh_mark(h);

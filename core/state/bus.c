@@ -47,6 +47,7 @@ struct bus {
 	struct buf	 text;		/* of the payload */
 	struct buf	 tail;
 	uint64_t	 versions[2];
+	size_t		 payload_max;
 };
 
 /* One emission: the payload once, and its heads as dialects come up. */
@@ -70,6 +71,7 @@ bus_new(struct proto *proto)
 		return (NULL);
 	b->proto = proto;
 	b->versions[0] = b->versions[1] = 1;
+	b->payload_max = SIZE_MAX;
 	list_init(&b->order);
 	b->families = map_new();
 	b->topics = map_new();
@@ -184,6 +186,12 @@ bus_each(struct bus *b, int (*cb)(const char *name, uint32_t scope,
 }
 
 void
+bus_set_payload_max(struct bus *b, size_t max)
+{
+	b->payload_max = max;
+}
+
+void
 bus_set_versions(struct bus *b, uint64_t presence, uint64_t health)
 {
 	b->versions[0] = presence;
@@ -290,6 +298,8 @@ bus_emit_text(struct bus *b, const char *name, const char *payload, size_t len,
 	static const struct bus_opts	 none;
 	struct emission			 e = { .bus = b, .opts = opts };
 
+	if (len > b->payload_max)
+		return (-EMSGSIZE);
 	e.family = map_getz(b->families, name);
 	if (e.family == NULL)
 		return (-EINVAL);

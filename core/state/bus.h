@@ -53,6 +53,8 @@ int	 bus_emit(struct bus *b, const char *name, struct json_object *payload,
 /* The same with compact JSON; lent. */
 int	 bus_emit_text(struct bus *b, const char *name, const char *payload,
 	    size_t len, const struct bus_opts *opts);
+/* A larger payload is not sent: -EMSGSIZE. */
+void	 bus_set_payload_max(struct bus *b, size_t max);
 void	 bus_set_versions(struct bus *b, uint64_t presence, uint64_t health);
 
 /* owner: whose subscriptions end together. Twice is once. */

@@ -83,6 +83,31 @@ catalog_entry(const struct chela_plugin_info *info)
 	return (o);
 }
 
+/* What it did to the others, and what it has now. */
+static struct json_object *
+trouble_entry(const struct chela_plugin_info *info)
+{
+	struct json_object	*d = json_object_new_object();
+	char			*text;
+
+	add_str(d, "level", "warn");
+	add_str(d, "pluginId", info->id);
+	if (asprintf(&text, "%s: %u crashes that count, %llu times over a "
+	    "limit or dropped, %llu calls not answered in time (%llu answered "
+	    "later); it has %u open calls, %u timers, %u watches, %u callbacks "
+	    "and jobs that wait, %u writes of %llu bytes under way", info->id,
+	    (unsigned)info->n_crashes, (unsigned long long)info->n_denied,
+	    (unsigned long long)info->n_timeouts,
+	    (unsigned long long)info->n_late, (unsigned)info->n_open,
+	    (unsigned)info->n_timers, (unsigned)info->n_watches,
+	    (unsigned)info->n_posts, (unsigned)info->n_writes,
+	    (unsigned long long)info->queued_bytes) >= 0) {
+		add_str(d, "message", text);
+		free(text);
+	}
+	return (d);
+}
+
 static int
 list_one(const struct chela_plugin_info *info, void *arg)
 {
@@ -100,6 +125,9 @@ list_one(const struct chela_plugin_info *info, void *arg)
 		}
 		(void)json_object_array_add(lists[1], d);
 	}
+	if (info->n_denied != 0 || info->n_timeouts != 0 ||
+	    info->n_crashes != 0)
+		(void)json_object_array_add(lists[1], trouble_entry(info));
 	return (0);
 }
 

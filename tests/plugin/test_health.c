@@ -347,6 +347,7 @@ status_shows_more_to_administrators(void)
 	CU_ASSERT_STRING_EQUAL(fake_str(o, "result.runtimeVersion"), "9.9");
 	CU_ASSERT(fake_int(o, "result.pid") == (int64_t)getpid());
 	CU_ASSERT(fake_int(o, "result.processMemory.rssBytes") > 0);
+	CU_ASSERT(fake_int(o, "result.processFiles.open") > 2);
 	CU_ASSERT(fake_int(o, "result.connections") == 3);
 	CU_ASSERT_STRING_EQUAL(fake_str(o, "result.queuedSystemEvents.0"),
 	    "waits");

@@ -160,6 +160,33 @@ keep(struct chela_ctx *ctx, struct chela_req *req, struct json_object *params)
 	return (0);
 }
 
+static void
+job(void *arg)
+{
+	(void)arg;
+}
+
+static void
+on_later(struct chela_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)answer(arg, 3);
+	host->req_unref(arg);
+}
+
+/* Answers from a worker's job: open for a moment. */
+static int
+later(struct chela_ctx *ctx, struct chela_req *req, struct json_object *params)
+{
+	int	 r;
+
+	(void)params;
+	r = host->work(ctx, job, on_later, host->req_ref(req));
+	if (r < 0)
+		host->req_unref(req);
+	return (r);
+}
+
 /* Answers all that were kept, however late that is; twice each. */
 static int
 late(struct chela_ctx *ctx, struct chela_req *req, struct json_object *params)
@@ -249,12 +276,6 @@ on_posted(struct chela_ctx *ctx, void *arg)
 	n_done++;
 }
 
-static void
-job(void *arg)
-{
-	(void)arg;
-}
-
 static int
 one_more(struct chela_ctx *ctx, struct json_object *params)
 {
@@ -280,8 +301,6 @@ one_more(struct chela_ctx *ctx, struct json_object *params)
 	if (strcmp(what, "append") == 0)
 		return (host->log_append(ctx, "l", bulk(num(params, "bytes")),
 		    on_done, NULL));
-	if (strcmp(what, "close") == 0)
-		return (-ENOSYS);
 	/* Lost for good. */
 	return (pipe(fds) < 0 ? -errno : 0);
 }
@@ -349,6 +368,7 @@ static const struct chela_method methods[] = {
 	METHOD("keep", keep),
 	METHOD("large", large),
 	METHOD("late", late),
+	METHOD("later", later),
 	METHOD("say", say),
 	METHOD("take", take),
 };

@@ -7,8 +7,8 @@ import subprocess
 
 from gateway import SOURCE
 
-METHODS = ("block", "counts", "crash", "emit", "keep", "large", "late", "say",
-           "take")
+METHODS = ("block", "counts", "crash", "emit", "keep", "large", "late", "later",
+           "say", "take")
 
 
 def schema(name):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Raw frames against the daemon; Python's standard library is enough.
-wire_scripts = tests/wire/test_crashing_plugin.py \
+wire_scripts = tests/wire/test_bad_plugin.py \
+	tests/wire/test_crashing_plugin.py \
 	tests/wire/test_upgrade.py \
 	tests/wire/test_approvals.py \
 	tests/wire/test_frames.py \

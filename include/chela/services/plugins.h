@@ -26,6 +26,16 @@ struct chela_plugin_info {
 	uint64_t	 n_failures;	/* answered with an error */
 	uint64_t	 n_slow;	/* over their time budget */
 	uint64_t	 max_us;	/* the longest stay in one call */
+	uint64_t	 n_denied;	/* over a limit, or dropped */
+	uint64_t	 n_timeouts;	/* calls that it did not answer in time */
+	uint64_t	 n_late;	/* answers after that */
+	uint64_t	 queued_bytes;	/* of writes under way */
+	uint32_t	 n_open;	/* calls without an answer */
+	uint32_t	 n_timers;
+	uint32_t	 n_watches;
+	uint32_t	 n_posts;	/* callbacks and jobs that wait */
+	uint32_t	 n_writes;	/* to the store, under way */
+	uint32_t	 n_crashes;	/* that still count */
 };
 
 struct chela_method_info {
