@@ -24,7 +24,7 @@ static const struct {
 	uint64_t	 dflt;
 	const char	*what;
 } limits[QUOTA_N] = {
-	[QUOTA_REQUESTS] = { "requests", 65536, "open calls" },
+	[QUOTA_REQUESTS] = { "requests", 32768, "open calls" },
 	[QUOTA_REQUEST_MS] = { "requestTimeoutMs", 180000000, "milliseconds" },
 	[QUOTA_TIMERS] = { "timers", 4096, "timers" },
 	[QUOTA_WATCHES] = { "watches", 4096, "watched descriptors" },
