@@ -3,6 +3,7 @@
 #include "core/net/http.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,6 +313,15 @@ http_after_flush(struct conn *c, bool is_sent, bool is_waiting)
 		http_next(c);
 }
 
+/* Nothing is read from it now, so that nothing tells that it left. */
+static bool
+http_has_left(const struct conn *c)
+{
+	struct pollfd	 p = { .fd = c->fd, .events = POLLRDHUP };
+
+	return (!c->is_reading && poll(&p, 1, 0) == 1);
+}
+
 /* From time to time; c is in net.http. */
 static void
 http_tick(struct conn *c, uint64_t now)
@@ -320,6 +330,10 @@ http_tick(struct conn *c, uint64_t now)
 	bool		 is_over;
 
 	is_over = c->source != NULL && now - c->since_us > HTTP_STRANGER_US;
+	if (q != NULL && http_has_left(c)) {
+		conn_kill(c);
+		return;
+	}
 	if (q == NULL || is_over || (q->state >= HREQ_STREAM && c->out.len > 0 &&
 	    now - q->progress_us > HTTP_STALL_US)) {
 		if (q != NULL || c->deadline <= now) {

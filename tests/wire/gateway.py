@@ -56,7 +56,8 @@ class Gateway:
     def __enter__(self):
         env = {k: v for k, v in os.environ.items()
                if not re.match(r"CHELA_(CONFIG|STATE_DIR|PASSWORD)|OPENCLAW_", k)}
-        env.update(HOME=self.dir, CHELA_TOKEN=self.token, **self.env)
+        env.update({"HOME": self.dir, "CHELA_TOKEN": self.token, **self.env})
+        env = {k: v for k, v in env.items() if v is not None}
         if self.is_tls:
             # Sessions come and go by the thousand; what a sanitizer keeps of
             # the dead ones would be taken for memory that is in use.

@@ -8,6 +8,7 @@ wire_scripts = tests/wire/test_bad_plugin.py \
 	tests/wire/test_handshake.py \
 	tests/wire/test_requests.py \
 	tests/wire/test_restart.py \
+	tests/wire/test_routes.py \
 	tests/wire/test_native.py \
 	tests/wire/test_native_chat.py \
 	tests/wire/test_node.py \
@@ -39,3 +40,12 @@ TESTS += $(device_scripts)
 endif
 TEST_EXTENSIONS += .mjs
 MJS_LOG_COMPILER = env $(script_env) $(NODE)
+
+# A plugin with routes for test_routes.py.
+check_LTLIBRARIES += tests/wire/trips/trips.la
+tests_wire_trips_trips_la_SOURCES = tests/wire/trips/trips.c
+tests_wire_trips_trips_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_wire_trips_trips_la_CFLAGS = $(PLUGIN_CFLAGS)
+tests_wire_trips_trips_la_LDFLAGS = $(MODULE_FLAGS) -rpath /nowhere
+tests_wire_trips_trips_la_LIBADD = $(JSON_LIBS)
+EXTRA_DIST += tests/wire/trips/trips.json
