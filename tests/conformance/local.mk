@@ -14,6 +14,7 @@ EXTRA_DIST += tests/conformance/package.json \
 	tests/conformance/openai_server.mjs \
 	tests/conformance/test_openai_server.mjs \
 	tests/conformance/test_crash.mjs \
+	tests/conformance/test_reconnect.mjs \
 	tests/conformance/package-lock.json \
 	tests/conformance/run \
 	tests/conformance/openclaw/test_openclaw.mjs \
