@@ -45,6 +45,7 @@ struct daemon {
 	struct conf		*origins_conf;	/* they are lent from it */
 	bool			 is_ready;
 	bool			 is_stopping;
+	uint64_t		 n_reloads;	/* of secrets */
 	/* restart.c */
 	char			*exe;		/* what runs now; NULL: unknown */
 	char			**argv;

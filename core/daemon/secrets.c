@@ -12,8 +12,10 @@
 #include "core/access/scope.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/base/loop.h"
 #include "core/config/config.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/refs.h"
 #include "core/json/json.h"
 #include "core/protocol/proto.h"
 
@@ -96,8 +98,8 @@ is_loopback_bind(const char *bind)
 }
 
 /*
- * A reference that is still one: only the environment is asked before plugins are
- * there. A token of our own in its place would lock everybody out who has theirs.
+ * A reference that is still one: only the environment and files are asked before
+ * plugins are there. A token of our own in its place would lock everybody out who has theirs.
  */
 static bool
 is_elsewhere(struct conf *conf, const char *path)
@@ -105,21 +107,41 @@ is_elsewhere(struct conf *conf, const char *path)
 	if (!json_object_is_type(conf_get(conf, path), json_type_object))
 		return (false);
 	log_err("auth", "%s cannot be read from that source (give it with "
-	    "source \"env\", $CHELA_TOKEN, $CHELA_PASSWORD or --token-file)",
+	    "source \"env\" or \"file\", $CHELA_TOKEN, $CHELA_PASSWORD or --token-file)",
 	    path);
 	return (true);
 }
 
+/* Text of a secret in a file: 1, 0 without one, or why not is in the log. */
 static int
-load_token(struct daemon *d, struct conf *conf, struct auth *a)
+from_file(const struct ref *ref, const char *path, const char **ret_text)
+{
+	if (!ref->is_set)
+		return (0);
+	if (ref->r < 0) {
+		log_err("auth", "%s cannot be read from its file (%s)", path,
+		    ref_problem(ref));
+		return (-EINVAL);
+	}
+	*ret_text = ref->text;
+	return (1);
+}
+
+static int
+load_token(struct daemon *d, struct conf *conf, const struct refs *refs,
+    struct auth *a)
 {
 	const char	*env = getenv("CHELA_TOKEN");
 	const char	*text = conf_get_str(conf, "gateway.auth.token", NULL);
+	int		 r;
 
 	if (d->opt.token_file != NULL)
 		return (set_secret_file(a, d->opt.token_file));
 	if (env != NULL)
 		return (set_secret(a, env, "$CHELA_TOKEN"));
+	r = from_file(&refs->refs[REF_TOKEN], "gateway.auth.token", &text);
+	if (r < 0)
+		return (r);
 	if (text != NULL)
 		return (set_secret(a, text, "gateway.auth.token"));
 	if (is_elsewhere(conf, "gateway.auth.token"))
@@ -314,13 +336,17 @@ load_rules(struct daemon *d, struct conf *conf)
 }
 
 static int
-load_secret(struct daemon *d, struct conf *conf, struct auth *next)
+load_secret(struct daemon *d, struct conf *conf, const struct refs *refs,
+    struct auth *next)
 {
 	const char	*env = getenv("CHELA_PASSWORD");
 	const char	*mode = conf_get_str(conf, "gateway.auth.mode", NULL);
 	const char	*password = conf_get_str(conf, "gateway.auth.password",
 	    NULL);
 
+	if (env == NULL && from_file(&refs->refs[REF_PASSWORD],
+	    "gateway.auth.password", &password) < 0)
+		return (-EINVAL);
 	if (env == NULL && password == NULL &&
 	    is_elsewhere(conf, "gateway.auth.password"))
 		return (-EINVAL);
@@ -350,7 +376,7 @@ load_secret(struct daemon *d, struct conf *conf, struct auth *next)
 		next->mode = AUTH_TRUSTED_PROXY;
 		if (getenv("CHELA_TOKEN") != NULL ||
 		    d->opt.token_file != NULL ||
-		    conf_get_str(conf, "gateway.auth.token", NULL) != NULL) {
+		    conf_get(conf, "gateway.auth.token") != NULL) {
 			log_err("auth", "gateway.auth.mode is "
 			    "\"trusted-proxy\", and a token is set (take one of "
 			    "the two away)");
@@ -363,26 +389,40 @@ load_secret(struct daemon *d, struct conf *conf, struct auth *next)
 	}
 	if (strcmp(mode, "token") == 0) {
 		next->mode = AUTH_TOKEN;
-		return (load_token(d, conf, next));
+		return (load_token(d, conf, refs, next));
 	}
 	log_err("auth", "gateway.auth.mode \"%s\" is not known", mode);
 	return (-EINVAL);
 }
 
-int
-daemon_load_auth(struct daemon *d, struct conf *conf)
+static int
+load_auth(struct daemon *d, struct conf *conf, const struct refs *refs)
 {
 	struct auth	*auth = &d->access->auth;
 	struct auth	 next;
 	int		 r;
 
 	memset(&next, 0, sizeof next);
-	r = load_secret(d, conf, &next);
+	r = load_secret(d, conf, refs, &next);
 	if (r == 0) {
 		*auth = next;
 		r = load_rules(d, conf);
 	}
 	secret_wipe(&next, sizeof next);
+	return (r);
+}
+
+int
+daemon_load_auth(struct daemon *d, struct conf *conf)
+{
+	struct refs	*refs = refs_new(conf);
+	int		 r;
+
+	if (refs == NULL)
+		return (-ENOMEM);
+	refs_read(refs);
+	r = load_auth(d, conf, refs);
+	(void)refs_free(refs);
 	return (r);
 }
 
@@ -402,12 +442,12 @@ close_by_secret(struct daemon *d)
 	}
 }
 
-void
-daemon_reload_auth(struct daemon *d, struct conf *conf)
+static void
+reload_auth(struct daemon *d, struct conf *conf, const struct refs *refs)
 {
 	struct auth	 before = d->access->auth;
 
-	if (daemon_load_auth(d, conf) < 0) {
+	if (load_auth(d, conf, refs) < 0) {
 		/* What was in force stays so; why is in the log. */
 		d->access->auth = before;
 	} else if (before.mode != d->access->auth.mode ||
@@ -416,6 +456,65 @@ daemon_reload_auth(struct daemon *d, struct conf *conf)
 		close_by_secret(d);
 	}
 	secret_wipe(&before, sizeof before);
+}
+
+/* A reload that waits for its files. */
+struct reload {
+	struct daemon	*d;
+	struct conf	*conf;		/* counted */
+	struct refs	*refs;
+	uint64_t	 number;
+};
+
+static void
+reload_read(void *arg)
+{
+	struct reload	*rl = arg;
+
+	refs_read(rl->refs);
+}
+
+static void
+reload_free(struct reload *rl)
+{
+	(void)conf_unref(rl->conf);
+	(void)refs_free(rl->refs);
+	free(rl);
+}
+
+static void
+reload_done(void *arg)
+{
+	struct reload	*rl = arg;
+
+	/* One that came later has the last word. */
+	if (!rl->d->is_stopping && rl->number == rl->d->n_reloads)
+		reload_auth(rl->d, rl->conf, rl->refs);
+	reload_free(rl);
+}
+
+void
+daemon_reload_auth(struct daemon *d, struct conf *conf)
+{
+	struct reload	*rl = calloc(1, sizeof *rl);
+
+	if (rl != NULL) {
+		rl->d = d;
+		rl->conf = conf_ref(conf);
+		rl->refs = refs_new(conf);
+		rl->number = ++d->n_reloads;
+	}
+	if (rl != NULL && rl->refs != NULL && rl->refs->n == 0) {
+		reload_done(rl);
+		return;
+	}
+	if (rl != NULL && rl->refs != NULL &&
+	    loop_work(d->loop, reload_read, reload_done, rl) == 0)
+		return;
+	log_err("auth", "the configuration's secrets cannot be read now; those "
+	    "before stay in force");
+	if (rl != NULL)
+		reload_free(rl);
 }
 
 void

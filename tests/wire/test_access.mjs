@@ -317,7 +317,7 @@ await check("AB-052 deviceAutoApprove: pages of the proxy's users, no more",
 	assert.equal(list.find((r) => r.deviceId === d.id).approvedVia,
 		"trusted-proxy");
 	assert.ok(list.every((r) => !r.scopes.includes("operator.admin")));
-	await gw.logged(/needs no approval \(trusted-proxy\) user='?ann/);
+	await gw.logged(/needs no approval \(trusted-proxy\) user=["']?ann/);
 	await gw.stop();
 
 	const some = await new Gateway({ config: auth({ enabled: true,
@@ -564,6 +564,53 @@ await check("AB-046 secrets that are none", async () => {
 			/cannot be used/, token);
 	await assert.rejects(new Gateway({ token: "", config: { gateway: {
 		auth: { mode: "none" }, bind: "lan" } } }).start(), /listens on/);
+});
+
+await check("AB-046 the secret is kept in a file, which is the gateway's alone",
+	async () => {
+	const gw = new Gateway({ token: "" });
+	const file = `${gw.dir}/secrets.json`;
+	const put = (o, mode = 0o600) => {
+		fs.writeFileSync(`${file}.new`, JSON.stringify(o), { mode });
+		fs.chmodSync(`${file}.new`, mode);
+		fs.renameSync(`${file}.new`, file);
+	};
+	const ref = (id) => ({ gateway: { auth: { token:
+		{ source: "file", provider: "own", id } } },
+		secrets: { providers: { own: { source: "file", path: file } } } });
+	const starts = (config, why) => assert.rejects(
+		new Gateway({ config, token: "", dir: gw.dir }).start(), why);
+	put({ gateway: { a: "first secret", b: "second secret" } });
+	await starts(ref("/gateway/c"), /it is not there/);
+	await starts({ ...ref("/gateway/a"), secrets: {} }, /no such file/);
+	fs.writeFileSync(file, "{");
+	await starts(ref("/gateway/a"), /not JSON/);
+	put({ gateway: { a: "first secret" } }, 0o640);
+	await starts(ref("/gateway/a"), /the gateway's alone/);
+	fs.rmSync(file);
+	fs.symlinkSync("/dev/null", file);
+	await starts(ref("/gateway/a"), /the gateway's alone/);
+	put({ gateway: { a: " " } });
+	await starts(ref("/gateway/a"), /it is blank/);
+	put({ gateway: { a: "first secret", b: "second secret" } });
+	gw.config = ref("/gateway/a");
+	await gw.start();
+	const one = (await entered(gw, { ...deviceless,
+		auth: { token: "first secret" } })).c;
+	gw.writeConfig(ref("/gateway/b"));
+	gw.child.kill("SIGHUP");
+	assert.deepEqual(await within(one.closed, "close"),
+		{ code: 4001, reason: "gateway auth changed" });
+	await refused(gw, { ...deviceless, auth: { token: "first secret" } });
+	const two = (await entered(gw, { ...deviceless,
+		auth: { token: "second secret" } })).c;
+	// What cannot be read changes nothing.
+	gw.writeConfig(ref("/gateway/none"));
+	gw.child.kill("SIGHUP");
+	await gw.logged(/cannot be read from its file \(it is not there\)/);
+	await two.call("health");
+	assert.ok(!/(first|second) secret/.test(gw.log));
+	await gw.stop();
 });
 
 await check("mode none serves nobody from a public funnel", async () => {
