@@ -6,6 +6,7 @@ wire_scripts = tests/wire/test_bad_plugin.py \
 	tests/wire/test_approvals.py \
 	tests/wire/test_frames.py \
 	tests/wire/test_handshake.py \
+	tests/wire/test_hooks.py \
 	tests/wire/test_requests.py \
 	tests/wire/test_restart.py \
 	tests/wire/test_routes.py \
