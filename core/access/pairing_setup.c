@@ -73,6 +73,16 @@ setup_drop(struct pairing *p, struct setup *s)
 	free(s);
 }
 
+/*
+ * Its end is further off than any code's: the clock was set back behind the moment
+ * when it was made. It would be good for too long, so it is not good at all.
+ */
+static bool
+is_from_later(const struct setup *s, uint64_t now)
+{
+	return (s->expires_ms > now + PAIRING_SETUP_MS);
+}
+
 void
 setup_expire(struct pairing *p)
 {
@@ -83,7 +93,8 @@ setup_expire(struct pairing *p)
 	list_each(l, tmp, &p->setups) {
 		s = container_of(l, struct setup, link);
 		/* Kept as long again, to say what came of it. */
-		if (s->expires_ms + PAIRING_SETUP_MS < now)
+		if (s->expires_ms + PAIRING_SETUP_MS < now ||
+		    is_from_later(s, now))
 			setup_drop(p, s);
 	}
 }
@@ -184,6 +195,7 @@ pairing_setup_find(struct pairing *p, const char *token, const char *device_id)
 			found = s;
 	}
 	if (found == NULL || found->is_used || found->expires_ms <= now ||
+	    is_from_later(found, now) ||
 	    (*found->device_id != '\0' &&
 	    strcmp(found->device_id, device_id) != 0))
 		return (NULL);

@@ -230,13 +230,14 @@ client_on_tick(void *arg)
 /* The proof that this connection is this device's. Takes nothing. */
 static int
 client_add_device(struct chela_client *c, struct json_object *p,
-    const char *nonce)
+    const char *nonce, int64_t ts)
 {
 	struct json_object	*d = json_object_new_object();
 	struct device_proof	 proof = {
 		.id = identity_id(c->identity),
 		.nonce = nonce,
-		.signed_at = (int64_t)clock_wall_ms(),
+		/* The gateway's clock counts; ours may be wrong. */
+		.signed_at = ts >= 0 ? ts : (int64_t)clock_wall_ms(),
 		.client_id = "chela",
 		.client_mode = c->mode,
 		.role = c->mode,
@@ -289,7 +290,7 @@ client_credentials(struct chela_client *c)
 }
 
 static int
-client_send_connect(struct chela_client *c, const char *nonce)
+client_send_connect(struct chela_client *c, const char *nonce, int64_t ts)
 {
 	struct json_object	*p = json_object_new_object();
 	struct utsname		 u;
@@ -314,7 +315,7 @@ client_send_connect(struct chela_client *c, const char *nonce)
 	if (c->device_family != NULL)
 		r |= json_add_str(p, "deviceFamily", c->device_family);
 	if (c->identity != NULL && r == 0)
-		r |= client_add_device(c, p, nonce != NULL ? nonce : "");
+		r |= client_add_device(c, p, nonce != NULL ? nonce : "", ts);
 	if (r < 0) {
 		json_object_put(p);
 		return (-ENOMEM);
@@ -394,8 +395,8 @@ client_on_event(struct chela_client *c, const char *name,
 
 	if (c->state == CHELA_CLIENT_CONNECTING) {
 		if (strcmp(name, "connect.challenge") == 0 &&
-		    client_send_connect(c, json_get_str(ev.data, "nonce")) <
-		    0) {
+		    client_send_connect(c, json_get_str(ev.data, "nonce"),
+		    json_get_int(ev.data, "ts", -1)) < 0) {
 			client_error_set(&c->error, -ENOMEM, "out of memory");
 			client_failed(c);
 		}

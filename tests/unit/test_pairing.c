@@ -352,6 +352,51 @@ setup_codes_are_good_once(void)
 	end();
 }
 
+/*
+ * AB-118: requests go by the time that passes, setup codes by the wall clock; one
+ * that runs backwards makes no code good for longer.
+ */
+static void
+a_wall_clock_that_jumps_makes_nothing_last_longer(void)
+{
+	static const uint64_t	 day = 86400000, year = 31536000000;
+	static const struct { int sign; uint64_t ms; bool is_good; } jumps[] = {
+		{ 1, 86400000, false }, { -1, 86400000, false },
+		{ 1, 315360000000, false }, { -1, 315360000000, false },
+		{ 1, 1000, true }, { -1, 0, true }, { -1, 1, false },
+	};
+	const uint64_t		 wall = 50 * year;
+	struct pairing_ask	 a;
+	struct pending		*q;
+	struct setup		*s;
+	char			 token[TOKEN_SIZE], qid[37];
+	size_t			 i;
+
+	for (i = 0; i < ARRAY_LEN(jumps); i++) {
+		begin();
+		clock_fake(SEC_US(1000), wall);
+		CU_ASSERT(pairing_setup_new(p, "node", token, &s,
+		    on_pairing_done, NULL) == 0);
+		a = ask_of(1, "s", SCOPE_READ);
+		CU_ASSERT_FATAL(pairing_request(p, &a, &q) == 0);
+		memcpy(qid, q->id, sizeof qid);
+		clock_fake(SEC_US(1001), jumps[i].sign > 0 ?
+		    wall + jumps[i].ms : wall - jumps[i].ms);
+		CU_ASSERT((pairing_setup_find(p, token, id) != NULL) ==
+		    jumps[i].is_good);
+		CU_ASSERT(pairing_pending(p, qid) == q);
+		clock_fake(SEC_US(1299), wall - day);
+		CU_ASSERT(pairing_pending(p, qid) == q);
+		clock_fake(SEC_US(1300), wall - day);
+		CU_ASSERT(pairing_pending(p, qid) == NULL);
+		/* Nor does one from later keep its place. */
+		CU_ASSERT(pairing_setup_new(p, "node", token, &s,
+		    on_pairing_done, NULL) == 0);
+		CU_ASSERT(pairing_setup_find(p, token, id) == s);
+		end();
+	}
+}
+
 /* AB-064: the code is spent, and an operator is to know that it may be lost. */
 static void
 a_device_that_leaves_too_early_is_told_of(void)
@@ -477,6 +522,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(requests_expire_and_merge),
 	CU_CASE(one_source_cannot_fill_the_list),
 	CU_CASE(setup_codes_are_good_once),
+	CU_CASE(a_wall_clock_that_jumps_makes_nothing_last_longer),
 	CU_CASE(a_device_that_leaves_too_early_is_told_of),
 	CU_CASE(silent_twins_are_pruned),
 	CU_CASE(ten_thousand_devices_are_no_slower),

@@ -9,6 +9,7 @@ wire_scripts = tests/wire/test_bad_plugin.py \
 	tests/wire/test_hooks.py \
 	tests/wire/test_requests.py \
 	tests/wire/test_restart.py \
+	tests/wire/test_clock.py \
 	tests/wire/test_routes.py \
 	tests/wire/test_native.py \
 	tests/wire/test_native_chat.py \
@@ -21,7 +22,7 @@ wire_scripts = tests/wire/test_bad_plugin.py \
 	tests/wire/test_tls.py \
 	tests/wire/test_over_tls.py
 TESTS += $(wire_scripts)
-EXTRA_DIST += $(wire_scripts) tests/wire/bad.c tests/wire/badplugin.py \
+EXTRA_DIST += $(wire_scripts) tests/wire/wallclock.c tests/wire/bad.c tests/wire/badplugin.py \
 	tests/wire/ws.py tests/wire/gateway.py \
 	tests/threats.md
 TEST_EXTENSIONS = .py .sh
