@@ -13,6 +13,7 @@
 #include <chela/plugin.h>
 #include <chela/services/approvals.h>
 
+#include "../common/chars.h"
 #include "../common/json.h"
 
 #define ERR_BAD		"INVALID_REQUEST"
@@ -38,13 +39,6 @@ void		 set_str_or_null(struct json_object *o, const char *name,
 		    const char *s);
 void		 set_copy(struct json_object *to, struct json_object *from,
 		    const char *name);	/* the member, null if it is not there */
-
-struct range {
-	uint32_t	first, last;	/* code points */
-};
-bool		 range_has(const struct range *ranges, size_t n, uint32_t c);
-/* The next of a text; it moves past it. One that is broken is read bytewise. */
-uint32_t	 next_char(const char **s, const char *end);
 
 const char	*decision_name(uint32_t decision);	/* NULL: NONE */
 uint32_t	 decision_of(const char *name);		/* NONE: no such */

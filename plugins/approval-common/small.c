@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Members of JSON objects, code points, and the names of decisions. */
+/* Members of JSON objects, and the names of decisions. */
 #include <string.h>
 
 #include "asked.h"
@@ -15,41 +15,6 @@ void
 set_copy(struct json_object *to, struct json_object *from, const char *name)
 {
 	json_object_object_add(to, name, json_object_get(get_any(from, name)));
-}
-
-bool
-range_has(const struct range *ranges, size_t n, uint32_t c)
-{
-	size_t	i;
-
-	for (i = 0; i < n; i++) {
-		if (c >= ranges[i].first && c <= ranges[i].last)
-			return (true);
-	}
-	return (false);
-}
-
-uint32_t
-next_char(const char **s, const char *end)
-{
-	const unsigned char	*p = (const unsigned char *)*s;
-	uint32_t		 c = *p;
-	unsigned		 n = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 :
-	    c >= 0xc0 ? 1 : 0, i;
-
-	(*s)++;
-	if (n == 0)
-		return (c);
-	if (end - *s < (ptrdiff_t)n)
-		return (0xfffd);
-	c &= 0x3fu >> n;
-	for (i = 1; i <= n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return (0xfffd);
-		c = c << 6 | (p[i] & 0x3fu);
-	}
-	*s += n;
-	return (c);
 }
 
 static const char *const decisions[] = {

@@ -424,6 +424,7 @@ static const struct chela_audit_1 service = {
 	.struct_size = sizeof service,
 	.action = record_action,
 	.security = record_security,
+	.message = record_message,
 };
 
 static int
@@ -451,6 +452,7 @@ audit_stop(struct chela_ctx *ctx)
 	(void)ctx;
 	watch_close();
 	record_close();
+	message_close();
 	ledger_close();
 }
 
@@ -475,6 +477,7 @@ static const struct chela_method methods[] = {
 
 static const struct chela_dep deps[] = {
 	{ .name = "agent", .flags = CHELA_DEP_OPTIONAL },
+	{ .name = "approvals", .flags = CHELA_DEP_OPTIONAL },
 };
 
 CHELA_PLUGIN = {

@@ -12,10 +12,12 @@
 #include <chela/plugin.h>
 #include <chela/services/access.h>
 #include <chela/services/agent.h>
+#include <chela/services/approvals.h>
 #include <chela/services/audit.h>
 #include <chela/services/config.h>
 #include <chela/services/plugins.h>
 
+#include "../common/chars.h"
 #include "../common/json.h"
 
 #define LEDGER		"ledger"	/* the log's name */
@@ -60,10 +62,21 @@ int	 record_action(struct chela_ctx *ctx,
 	    const struct chela_audit_action *a);
 int	 record_security(struct chela_ctx *ctx,
 	    const struct chela_audit_security *s);
+bool	 record_is_on(void);
+/* An event with what all have, and texts for it: cut, one clean line. */
+struct json_object *event_new(const char *type);
+void	 add_text(struct json_object *o, const char *key, const char *s);
+void	 add_actor(struct json_object *o, const char *type, const char *id);
 int	 record_open(void);
 void	 record_close(void);
 
-/* --- watch.c: what the core does --- */
+/* --- message.c: messages of channels --- */
+
+int	 record_message(struct chela_ctx *ctx,
+	    const struct chela_audit_message *m);
+void	 message_close(void);
+
+/* --- watch.c: what others do --- */
 
 int	 watch_open(void);
 void	 watch_close(void);

@@ -3,7 +3,8 @@ if PLUGIN_AUDIT
 plugin_LTLIBRARIES += plugins/audit/audit.la
 endif
 plugins_audit_audit_la_SOURCES = plugins/audit/audit.c plugins/audit/audit.h \
-	plugins/audit/ledger.c plugins/audit/record.c plugins/audit/watch.c
+	plugins/audit/ledger.c plugins/audit/message.c \
+	plugins/audit/record.c plugins/audit/watch.c
 plugins_audit_audit_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_audit_audit_la_CFLAGS = $(PLUGIN_CFLAGS) $(GNUTLS_CFLAGS)
 plugins_audit_audit_la_LDFLAGS = $(MODULE_FLAGS)

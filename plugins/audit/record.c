@@ -41,8 +41,8 @@ static const struct {
 	{ "unknown", NULL, "tool_outcome_unknown" },
 };
 
-static bool
-is_on(void)
+bool
+record_is_on(void)
 {
 	struct json_object	*conf, *v;
 
@@ -51,33 +51,50 @@ is_on(void)
 	return (v == NULL || json_object_get_boolean(v));
 }
 
-/* One line of printable text; a character is not cut in two. */
+/* What would end the line, move the cursor, turn the text or not be seen. */
+static const struct range hidden[] = {
+	{ 0x0000, 0x001f }, { 0x007f, 0x009f }, { 0x00ad, 0x00ad },
+	{ 0x034f, 0x034f }, { 0x061c, 0x061c }, { 0x115f, 0x1160 },
+	{ 0x17b4, 0x17b5 }, { 0x180b, 0x180f }, { 0x200b, 0x200f },
+	{ 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0x3164, 0x3164 },
+	{ 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 },
+	{ 0xfff0, 0xffff }, { 0xe0000, 0x10ffff },
+};
+
+/*
+ * One line of text that is what it looks like: a question mark stands for each
+ * character that is not. A character is not cut in two.
+ */
 static struct json_object *
 text_new(const char *s)
 {
-	char	 out[CHELA_AUDIT_TEXT_MAX + 1];
-	size_t	 i, n = strlen(s);
+	char		 out[CHELA_AUDIT_TEXT_MAX + 1];
+	const char	*end = s + strlen(s), *from;
+	size_t		 n = 0, len;
+	bool		 is_hidden;
 
-	if (n > CHELA_AUDIT_TEXT_MAX) {
-		n = CHELA_AUDIT_TEXT_MAX;
-		while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
-			n--;
+	while (s < end) {
+		from = s;
+		is_hidden = range_has(hidden, sizeof hidden /
+		    sizeof hidden[0], next_char(&s, end));
+		len = is_hidden ? 1 : (size_t)(s - from);
+		if (n + len > CHELA_AUDIT_TEXT_MAX)
+			break;
+		memcpy(out + n, is_hidden ? "?" : from, len);
+		n += len;
 	}
-	for (i = 0; i < n; i++)
-		out[i] = (unsigned char)s[i] < 0x20 || s[i] == 0x7f ? ' ' :
-		    s[i];
 	out[n] = '\0';
 	return (json_object_new_string(out));
 }
 
-static void
+void
 add_text(struct json_object *o, const char *key, const char *s)
 {
 	if (s != NULL && *s != '\0')
 		json_object_object_add(o, key, text_new(s));
 }
 
-static struct json_object *
+struct json_object *
 event_new(const char *type)
 {
 	struct json_object	*o = json_object_new_object();
@@ -98,7 +115,7 @@ event_new(const char *type)
 	return (o);
 }
 
-static void
+void
 add_actor(struct json_object *o, const char *type, const char *id)
 {
 	struct json_object	*a = json_object_new_object();
@@ -151,7 +168,7 @@ record_action(struct chela_ctx *ctx, const struct chela_audit_action *a)
 		if (error == NULL && i > 0)
 			return (-EINVAL);	/* a run does end somehow */
 	}
-	if (!is_on() || (a->source_id != NULL && is_recent(a->source_id)))
+	if (!record_is_on() || (a->source_id != NULL && is_recent(a->source_id)))
 		return (0);
 	o = event_new(a->is_tool ? "tool_action" : "agent_run");
 	json_object_object_add(o, "kind", json_object_new_string(a->is_tool ?
@@ -235,8 +252,11 @@ record_security(struct chela_ctx *ctx, const struct chela_audit_security *s)
 	if (s->struct_size < sizeof *s || s->action == NULL ||
 	    *s->action == '\0' || s->status == NULL || *s->status == '\0')
 		return (-EINVAL);
-	if (!is_on())
+	if (!record_is_on())
 		return (0);
+	if ((s->flags & CHELA_AUDIT_EACH) != 0)
+		return (security_write(s->action, s->status, s->actor_type,
+		    s->actor_id, s->detail, 1));
 	(void)snprintf(key, sizeof key, "%s\n%s\n%s\n%.256s", s->action,
 	    s->status, s->actor_type != NULL ? s->actor_type : "",
 	    s->actor_id != NULL ? s->actor_id : "");

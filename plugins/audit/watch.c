@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The core's own doings: configuration, pairing, plugins. */
+/*
+ * What others do: configuration, pairing and plugins of the core, runs of agents,
+ * decisions on approvals.
+ */
 #include "audit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_US		UINT64_C(5000000)
 #define PLUGINS_MAX	256u
 
 struct seen {
@@ -21,7 +23,6 @@ static struct seen			 seen[PLUGINS_MAX];
 static size_t				 n_seen;
 static uint64_t				 generation;
 static bool				 has_looked;
-static struct chela_timer		*timer;
 
 static void
 note(const char *action, const char *status, const char *type, const char *id,
@@ -29,6 +30,8 @@ note(const char *action, const char *status, const char *type, const char *id,
 {
 	const struct chela_audit_security s = {
 		.struct_size = sizeof s,
+		.flags = strcmp(status, "succeeded") == 0 ? CHELA_AUDIT_EACH :
+		    0,
 		.action = action,
 		.status = status,
 		.actor_type = type,
@@ -110,7 +113,14 @@ on_run(const struct chela_agent_event *ev, void *arg)
 		break;
 	case CHELA_AGENT_TOOL:
 		a.is_tool = 1;
-		a.status = "started";
+		why = get_str(ev->data, "phase");
+		if (why == NULL || strcmp(why, "start") == 0)
+			a.status = "started";
+		else if (strcmp(why, "result") == 0 || strcmp(why, "end") == 0)
+			a.status = get_bool(ev->data, "isError", false) ?
+			    "failed" : "succeeded";
+		else
+			return;
 		a.tool_name = get_str(ev->data, "name");
 		a.tool_call_id = get_str(ev->data, "toolCallId");
 		break;
@@ -138,30 +148,90 @@ static const struct chela_agent_watcher run_watcher = {
 	.event = on_run,
 };
 
-/* Again after each change of plugins: a new agent/1 knows nobody. */
-static void
-runs_watch(void)
+/* --- approvals --- */
+
+static int
+on_opened(const struct chela_record_info *info, void *arg)
 {
-	const struct chela_agent_1	*agent;
+	(void)arg;
+	note("approval.requested", "started", "approval", info->id,
+	    info->kind);
+	return (0);
+}
+
+/* Who decided, and how; what was asked is in the record itself. */
+static void
+on_ended(const struct chela_record_info *info, void *arg)
+{
+	static const struct {
+		const char	*status, *word;
+	} ends[] = {
+		[CHELA_RECORD_PENDING] = { "unknown", "none" },
+		[CHELA_RECORD_ALLOWED] = { "succeeded", "allowed" },
+		[CHELA_RECORD_DENIED] = { "blocked", "denied" },
+		[CHELA_RECORD_EXPIRED] = { "timed_out", "expired" },
+		[CHELA_RECORD_CANCELLED] = { "cancelled", "cancelled" },
+	};
+	char				 text[CHELA_AUDIT_TEXT_MAX + 1];
+	struct chela_audit_security	 s = {
+		.struct_size = sizeof s,
+		.flags = CHELA_AUDIT_EACH,
+		.action = "approval.resolved",
+		.actor_type = info->resolver_kind,
+		.actor_id = info->resolver_id,
+		.detail = text,
+	};
+
+	(void)arg;
+	if (info->status >= sizeof ends / sizeof ends[0])
+		return;
+	s.status = ends[info->status].status;
+	(void)snprintf(text, sizeof text, "%s %s %s (%s)", info->kind,
+	    info->id, info->decision == CHELA_ALLOW_ALWAYS ? "always allowed" :
+	    ends[info->status].word, info->reason);
+	(void)record_security(audit.ctx, &s);
+}
+
+static const struct chela_record_watcher record_watcher = {
+	.struct_size = sizeof record_watcher,
+	.opened = on_opened,
+	.ended = on_ended,
+};
+
+/* A plugin that comes later starts this one anew. */
+static void
+others_watch(void)
+{
+	const struct chela_agent_1		*agent;
+	const struct chela_approval_records_1	*records;
 
 	agent = audit.host->svc_import(audit.ctx, CHELA_AGENT_SERVICE);
-	if (agent == NULL)
-		return;
-	agent->unwatch(&run_watcher, NULL);
-	if (agent->watch(&run_watcher, NULL) < 0)
+	if (agent != NULL && agent->watch(&run_watcher, NULL) < 0)
 		audit.host->log(audit.ctx, CHELA_LOG_WARNING,
 		    "audit: runs cannot be recorded (too many watchers)");
+	records = audit.host->svc_import(audit.ctx,
+	    CHELA_APPROVAL_RECORDS_SERVICE);
+	if (records != NULL && records->watch(&record_watcher, NULL) < 0)
+		audit.host->log(audit.ctx, CHELA_LOG_WARNING,
+		    "audit: approvals cannot be recorded (too many watchers)");
 }
 
 static void
-runs_unwatch(void)
+others_unwatch(void)
 {
-	const struct chela_agent_1	*agent;
+	const struct chela_agent_1		*agent;
+	const struct chela_approval_records_1	*records;
 
 	agent = audit.host->svc_import(audit.ctx, CHELA_AGENT_SERVICE);
 	if (agent != NULL)
 		agent->unwatch(&run_watcher, NULL);
+	records = audit.host->svc_import(audit.ctx,
+	    CHELA_APPROVAL_RECORDS_SERVICE);
+	if (records != NULL)
+		records->unwatch(&record_watcher, NULL);
 }
+
+/* --- plugins --- */
 
 static int
 on_plugin(const struct chela_plugin_info *info, void *arg)
@@ -195,13 +265,16 @@ on_plugin(const struct chela_plugin_info *info, void *arg)
 }
 
 static void
-look(void)
+look(struct chela_ctx *ctx, void *arg)
 {
 	bool	 is_first = !has_looked;
 	size_t	 i;
 
+	(void)ctx;
+	(void)arg;
+	if (has_looked && plugins->generation() == generation)
+		return;
 	has_looked = true;
-	runs_watch();
 	generation = plugins->generation();
 	for (i = 0; i < n_seen; i++)
 		seen[i].is_here = false;
@@ -214,21 +287,11 @@ look(void)
 	}
 }
 
-static void
-on_timer(struct chela_ctx *ctx, void *arg)
-{
-	(void)ctx;
-	(void)arg;
-	/* Not before: the others of this start are still being loaded then. */
-	if (!has_looked || plugins->generation() != generation)
-		look();
-	(void)audit.host->timer_set(timer, LOOK_US);
-}
-
 int
 watch_open(void)
 {
 	const struct chela_access_1	*access;
+	int				 r = 0;
 
 	n_seen = 0;
 	has_looked = false;
@@ -240,24 +303,21 @@ watch_open(void)
 		(void)access->on_event(audit.ctx, on_access, NULL);
 	plugins = audit.host->svc_import(audit.ctx, CHELA_PLUGINS_SERVICE);
 	if (plugins != NULL) {
-		timer = audit.host->timer_new(audit.ctx, on_timer, NULL);
-		if (timer == NULL)
-			return (-1);
-		(void)audit.host->timer_set(timer, LOOK_US);
+		/* Not now: the others of this start are still being loaded. */
+		r = audit.host->post(audit.ctx, look, NULL);
+		if (r == 0)
+			r = plugins->on_change(audit.ctx, look, NULL);
 	}
-	runs_watch();
+	others_watch();
 	note("gateway.started", "succeeded", "system", "gateway", NULL);
-	return (0);
+	return (r);
 }
 
 void
 watch_close(void)
 {
-	runs_unwatch();
+	others_unwatch();
 	if (config != NULL)
 		config->unsubscribe(on_config, NULL);
-	if (timer != NULL)
-		audit.host->timer_free(timer);
-	timer = NULL;
 	note("gateway.stopped", "succeeded", "system", "gateway", NULL);
 }

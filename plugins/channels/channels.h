@@ -124,4 +124,12 @@ int	inbound_take(const struct chela_inbound *in);
 void	inbound_stop(void);
 void	inbound_start(void);
 
+/* --- channels_audit.c --- */
+
+void	 audit_inbound(const struct chela_inbound *in, const char *agent_id,
+	    const char *run_id, bool is_failed);
+void	 audit_reply(const struct chela_inbound *in,
+	    const struct chela_channel_result *res, const char *agent_id,
+	    const char *run_id);
+
 #endif

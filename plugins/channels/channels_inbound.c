@@ -33,6 +33,7 @@ struct chat {
 	char			*reply;
 	uint32_t		 n;
 	uint32_t		 tries;
+	bool			 is_failed;	/* no answer of the agent */
 	char			 key[CHELA_SESSION_KEY_MAX + 1];
 	char			 agent_id[CHELA_AGENT_ID_MAX + 1];
 	char			 run_id[CHELA_RUN_ID_MAX + 1];
@@ -285,6 +286,8 @@ chat_done(struct chat *c)
 
 	if (a != NULL && a->active_runs > 0)
 		a->active_runs--;
+	audit_inbound(&c->now->in, c->agent_id, c->run_id, c->is_failed);
+	c->is_failed = false;
 	item_free(c->now);
 	c->now = NULL;
 	c->run_id[0] = '\0';
@@ -320,6 +323,7 @@ reply_done(const struct chela_channel_result *res, void *arg)
 	    res->status == CHELA_CHANNEL_QUEUED) {
 		if (a != NULL)
 			a->last_outbound_ms = channels.host->wall_ms();
+		audit_reply(&c->now->in, res, c->agent_id, c->run_id);
 		chat_done(c);
 		return;
 	}
@@ -332,6 +336,7 @@ reply_done(const struct chela_channel_result *res, void *arg)
 	if ((res->status != CHELA_CHANNEL_FAILED &&
 	    res->status != CHELA_CHANNEL_OFFLINE) ||
 	    c->tries >= DELIVERY_TRIES || inbound.stopping) {
+		audit_reply(&c->now->in, res, c->agent_id, c->run_id);
 		chat_done(c);
 		return;
 	}
@@ -410,9 +415,10 @@ run_event(const struct chela_agent_event *ev, void *arg)
 		a->last_run_ms = channels.host->wall_ms();
 	if (ev->kind == CHELA_AGENT_ABORTED)
 		chat_done(c);
-	else if (ev->kind == CHELA_AGENT_ERROR)
+	else if (ev->kind == CHELA_AGENT_ERROR) {
+		c->is_failed = true;
 		reply(c, sorry, sizeof sorry - 1);
-	else if (ev->all != NULL)
+	} else if (ev->all != NULL)
 		reply(c, ev->all, ev->all_len);
 	else
 		reply(c, ev->text != NULL ? ev->text : "", ev->text_len);

@@ -3,7 +3,8 @@ if PLUGIN_CHANNELS
 plugin_LTLIBRARIES += plugins/channels/channels.la
 endif
 plugins_channels_channels_la_SOURCES = plugins/channels/channels.c \
-	plugins/channels/channels.h plugins/channels/channels_control.c \
+	plugins/channels/channels.h plugins/channels/channels_audit.c \
+	plugins/channels/channels_control.c \
 	plugins/channels/channels_inbound.c \
 	plugins/channels/channels_pairing.c \
 	plugins/channels/channels_policy.c plugins/channels/channels_status.c \

@@ -13,6 +13,7 @@
 
 #include <gnutls/gnutls.h>
 
+#include <chela/services/audit.h>
 #include <chela/services/secrets.h>
 
 #define REDACTED	"__OPENCLAW_REDACTED__"
@@ -494,6 +495,32 @@ change_reloaded(int r, size_t n_warnings, void *arg)
 	change_free(c);
 }
 
+/* That it changed and who did it; never to what. */
+static void
+change_audit(const struct change *c)
+{
+	const struct chela_audit_1	*svc;
+	struct chela_conn_info		 info = { .struct_size = sizeof info };
+	struct chela_conn		*conn = secrets.host->req_conn(c->req);
+	struct chela_audit_security	 s = {
+		.struct_size = sizeof s,
+		.flags = CHELA_AUDIT_EACH,
+		.action = c->value != NULL ? "secret.set" : "secret.deleted",
+		.status = "succeeded",
+		.detail = c->name,
+	};
+
+	svc = secrets.host->svc_import(secrets.ctx, CHELA_AUDIT_SERVICE);
+	if (svc == NULL)
+		return;
+	if (conn != NULL && secrets.host->conn_info(conn, &info) == 0) {
+		s.actor_type = *info.device_id != '\0' ? "device" : "client";
+		s.actor_id = *info.device_id != '\0' ? info.device_id :
+		    info.client_id;
+	}
+	(void)svc->security(secrets.ctx, &s);
+}
+
 static void
 change_stored(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 {
@@ -512,6 +539,7 @@ change_stored(struct chela_ctx *ctx, int r, uint64_t rev, void *arg)
 	}
 	secrets.host->log(secrets.ctx, CHELA_LOG_NOTICE, "secret '%s': %s",
 	    c->name, c->value != NULL ? "set" : "deleted");
+	change_audit(c);
 	(void)refs_collect(&refs);
 	for (i = 0; i < refs.n; i++)
 		is_used |= strcmp(refs.items[i].source, "store") == 0 &&
@@ -879,6 +907,7 @@ static const struct chela_method methods[] = {
 
 static const struct chela_dep deps[] = {
 	{ .name = "process", .flags = CHELA_DEP_OPTIONAL },
+	{ .name = "audit", .flags = CHELA_DEP_OPTIONAL },
 };
 
 CHELA_PLUGIN = {

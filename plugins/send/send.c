@@ -319,6 +319,10 @@ static const struct chela_dep deps[] = {
 		.name = "sessions",
 		.flags = CHELA_DEP_OPTIONAL,
 	},
+	{
+		.name = "audit",
+		.flags = CHELA_DEP_OPTIONAL,
+	},
 };
 
 CHELA_PLUGIN = {

@@ -2,6 +2,8 @@
 /* The calls of the channel, and what their outcome is to the caller. */
 #include "send.h"
 
+#include <chela/services/audit.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +106,35 @@ outcome_fail(struct flight *f, const struct chela_channel_result *res)
 	}
 }
 
+/* That it went out and how that ended, for the ledger. */
+static void
+audit_sent(const struct flight *f, const struct chela_channel_result *res)
+{
+	const struct chela_audit_1	*svc;
+	struct chela_audit_message	 m = {
+		.struct_size = sizeof m,
+		.is_outbound = 1,
+		.channel = f->channel->id,
+		.status = res->status == CHELA_CHANNEL_OK ? "succeeded" :
+		    res->status == CHELA_CHANNEL_QUEUED ||
+		    res->status == CHELA_CHANNEL_UNCERTAIN ? "unknown" :
+		    "failed",
+		.account_id = f->account_id,
+		.chat_id = res->chat_id,
+		.message_id = res->message_id,
+		.target = f->to,
+		.delivery = strcmp(f->family, "send") != 0 ? "other" :
+		    get_any(f->params, "mediaUrl") != NULL ||
+		    get_any(f->params, "mediaUrls") != NULL ||
+		    f->bytes != NULL ? "media" : "text",
+		.is_queued = res->status == CHELA_CHANNEL_QUEUED,
+	};
+
+	svc = send.host->svc_import(send.ctx, CHELA_AUDIT_SERVICE);
+	if (svc != NULL)
+		(void)svc->message(send.ctx, &m);
+}
+
 static void
 delivered(const struct chela_channel_result *res, void *arg)
 {
@@ -112,6 +143,7 @@ delivered(const struct chela_channel_result *res, void *arg)
 
 	if (!flight_alive(f))
 		return;
+	audit_sent(f, res);
 	if (res->status == CHELA_CHANNEL_OK) {
 		payload_make(f, res);
 		if (send.channels->sent != NULL)

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include <chela/services/agent.h>
+#include <chela/services/approvals.h>
 #include <chela/services/audit.h>
 #include <chela/services/config.h>
+#include <chela/services/plugins.h>
 
 #include "tests/plugin/fakehost.h"
 #include "tests/unit/cu.h"
@@ -413,9 +415,22 @@ texts_are_bounded_and_clean_AB_101(void)
 	big[1000000] = '\0';
 	CU_ASSERT_EQUAL(security(f, "auth.failed", "a\nb\x1b[31m", big), 0);
 	r = ledger(f);
-	CU_ASSERT_EQUAL(count_text(r, "a b [31m"), 1);
+	CU_ASSERT_EQUAL(count_text(r, "a?b?[31m"), 1);
 	CU_ASSERT_EQUAL(count_text(r, "\\u001b"), 0);
 	CU_ASSERT(strlen(json_object_to_json_string(r)) < 8192);
+	json_object_put(r);
+	/* C1 controls, marks of direction, bytes that are no text, an end in
+	 * the middle of a character. */
+	CU_ASSERT_EQUAL(security(f, "x.odd", "\xc2\x9b" "31m|\xe2\x80\xae"
+	    "txt|\xff\xfe|\xe2\x80|\xc3\xa9|\xf0\x9f", NULL), 0);
+	r = ledger(f);
+	CU_ASSERT_EQUAL(count_text(r, "?31m|?txt|??|??|\xc3\xa9|??"), 1);
+	json_object_put(r);
+	memset(big, 'y', 1000);
+	memcpy(big + 255, "\xc3\xa9", 2);
+	CU_ASSERT_EQUAL(security(f, "x.cut", "a", big), 0);
+	r = ledger(f);
+	CU_ASSERT_EQUAL(count_text(r, "\xc3"), 1);	/* the one from before */
 	json_object_put(r);
 	free(big);
 	fake_free(f);
@@ -591,6 +606,227 @@ runs_are_recorded_without_words_AB_100(void)
 	CU_ASSERT_PTR_NULL(watcher);
 }
 
+static int
+message(struct fake *f, uint32_t is_outbound, const char *status,
+    const char *kind)
+{
+	struct chela_audit_message m = {
+		.struct_size = sizeof m,
+		.is_outbound = is_outbound,
+		.channel = "irc",
+		.status = status,
+		.conversation = kind,
+		.account_id = "MARK-account",
+		.chat_id = "MARK-chat",
+		.message_id = "MARK-id",
+		.sender_id = "MARK-sender",
+		.target = "MARK-target",
+		.agent_id = "main",
+		.run_id = "r1",
+	};
+
+	return (svc->message(fake_ctx(f, ""), &m));
+}
+
+/* AB-100: who and where are no words of their own; off by default. */
+static void
+messages_are_recorded_without_names(void)
+{
+	struct fake		*f = up();
+	struct json_object	*r;
+	char			 ref[160];
+	char			*key;
+
+	CU_ASSERT_EQUAL(message(f, 0, "succeeded", "direct"), 0);
+	r = fake_call(f, NULL, "audit.activity.list", "{}");
+	CU_ASSERT_EQUAL(n_events(r), 0);
+	json_object_put(r);
+	CU_ASSERT_EQUAL_FATAL(fake_conf(f, "{\"logging\":{\"audit\":{"
+	    "\"messages\":\"direct\"}}}"), 0);
+	CU_ASSERT_EQUAL(message(f, 0, "succeeded", "direct"), 0);
+	CU_ASSERT_EQUAL(message(f, 0, "succeeded", "group"), 0);
+	CU_ASSERT_EQUAL(message(f, 0, "succeeded", "odd"), 0);
+	fake_settle(f);
+	r = fake_call(f, NULL, "audit.activity.list", "{}");
+	CU_ASSERT_EQUAL_FATAL(n_events(r), 1);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.events.0.eventType"),
+	    "inbound_message");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.events.0.outcome"),
+	    "completed");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.events.0.actor.type"),
+	    "channel_sender");
+	CU_ASSERT_PTR_NULL(fake_get(r, "result.events.0.sessionKey"));
+	(void)snprintf(ref, sizeof ref, "%s", fake_str(r,
+	    "result.events.0.accountRef"));
+	CU_ASSERT_EQUAL(strncmp(ref, "hmac-sha256:v1:", 15), 0);
+	CU_ASSERT_EQUAL(strlen(ref), 15 + 32 + 1 + 64);
+	CU_ASSERT_STRING_NOT_EQUAL(ref, fake_str(r,
+	    "result.events.0.conversationRef"));
+	json_object_put(r);
+	/* The other list has no messages. */
+	r = fake_call(f, NULL, "audit.list", "{}");
+	CU_ASSERT_EQUAL(n_events(r), 0);
+	json_object_put(r);
+	CU_ASSERT_EQUAL_FATAL(fake_conf(f, "{\"logging\":{\"audit\":{"
+	    "\"messages\":\"all\"}}}"), 0);
+	CU_ASSERT_EQUAL(message(f, 1, "failed", "group"), 0);
+	CU_ASSERT_EQUAL(message(f, 1, "unknown", NULL), 0);
+	CU_ASSERT_EQUAL(message(f, 1, "blocked", NULL), -EINVAL);
+	CU_ASSERT_EQUAL(message(f, 0, "unknown", NULL), -EINVAL);
+	CU_ASSERT_EQUAL(message(f, 0, "odd", NULL), -EINVAL);
+	/* The key outlives a restart: the same name has the same ref. */
+	key = fake_kv(f, "audit", "message-key");
+	CU_ASSERT_PTR_NOT_NULL(key);
+	free(key);
+	CU_ASSERT_EQUAL_FATAL(fake_restart(f), 0);
+	svc = fake_import(f, CHELA_AUDIT_SERVICE);
+	CU_ASSERT_EQUAL(message(f, 0, "failed", "direct"), 0);
+	fake_settle(f);
+	r = fake_call(f, NULL, "audit.activity.list", "{\"kind\":\"message\"}");
+	CU_ASSERT_EQUAL(n_events(r), 4);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.events.0.errorCode"),
+	    "message_processing_failed");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.events.0.accountRef"), ref);
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.events.2.failureStage"),
+	    "platform_send");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.events.2.actor.id"), "main");
+	json_object_put(r);
+	r = fake_call(f, NULL, "audit.activity.list",
+	    "{\"direction\":\"outbound\",\"channel\":\"irc\"}");
+	CU_ASSERT_EQUAL(n_events(r), 2);
+	json_object_put(r);
+	r = ledger(f);
+	CU_ASSERT_EQUAL(count_text(r, "MARK"), 0);
+	json_object_put(r);
+	fake_free(f);
+}
+
+/* --- approvals and plugins, as far as they are asked for --- */
+
+static const struct chela_record_watcher	*records_watcher;
+
+static int
+records_watch(const struct chela_record_watcher *w, void *arg)
+{
+	(void)arg;
+	records_watcher = w;
+	return (0);
+}
+
+static void
+records_unwatch(const struct chela_record_watcher *w, void *arg)
+{
+	(void)arg;
+	CU_ASSERT_PTR_EQUAL(records_watcher, w);
+	records_watcher = NULL;
+}
+
+static const struct chela_approval_records_1 records_table = {
+	.struct_size = sizeof records_table,
+	.watch = records_watch,
+	.unwatch = records_unwatch,
+};
+
+static struct chela_plugin_info	 plugin_rows[2];
+static size_t			 n_plugin_rows;
+static uint64_t			 plugins_gen;
+static chela_cb_fn		*plugins_cb;
+
+static uint64_t
+plugins_generation(void)
+{
+	return (plugins_gen);
+}
+
+static int
+plugins_each(int (*cb)(const struct chela_plugin_info *, void *), void *arg)
+{
+	size_t	i;
+
+	for (i = 0; i < n_plugin_rows; i++)
+		(void)cb(&plugin_rows[i], arg);
+	return (0);
+}
+
+static int
+plugins_on_change(struct chela_ctx *ctx, chela_cb_fn *fn, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	plugins_cb = fn;
+	return (0);
+}
+
+static const struct chela_plugins_1 plugins_table = {
+	.struct_size = sizeof plugins_table,
+	.generation = plugins_generation,
+	.each = plugins_each,
+	.on_change = plugins_on_change,
+};
+
+static void
+decisions_and_plugins_are_noted(void)
+{
+	struct fake		*f = fake_new();
+	struct json_object	*r;
+	struct chela_record_info info = {
+		.struct_size = sizeof info,
+		.id = "plugin:1",
+		.kind = "plugin",
+		.reason = "",
+		.resolver_kind = "device",
+		.resolver_id = "dev-1",
+	};
+	uint32_t		 s;
+
+	n_plugin_rows = 1;
+	plugins_gen = 1;
+	plugin_rows[0] = (struct chela_plugin_info){ .id = "chat",
+	    .state = CHELA_PLUGIN_ENABLED };
+	plugin_rows[1] = (struct chela_plugin_info){ .id = "cron",
+	    .state = CHELA_PLUGIN_ENABLED };
+	fake_clock(f, T0);
+	CU_ASSERT_EQUAL_FATAL(fake_conf(f, "{}"), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_service(f, "core", CHELA_PLUGINS_SERVICE,
+	    &plugins_table), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_service(f, "approvals",
+	    CHELA_APPROVAL_RECORDS_SERVICE, &records_table), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_load(f, "audit"), 0);
+	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
+	fake_settle(f);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(records_watcher);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(plugins_cb);
+	CU_ASSERT_EQUAL(records_watcher->opened(&info, NULL), 0);
+	info.reason = "user";
+	for (s = CHELA_RECORD_ALLOWED; s <= CHELA_RECORD_CANCELLED; s++) {
+		info.status = s;
+		records_watcher->ended(&info, NULL);
+	}
+	/* What was there at the start is no news. */
+	plugins_cb(fake_ctx(f, "audit"), NULL);
+	r = ledger(f);
+	CU_ASSERT_EQUAL(count_text(r, "approval.requested"), 1);
+	CU_ASSERT_EQUAL(count_text(r, "approval.resolved"), 4);
+	CU_ASSERT_EQUAL(count_text(r, "plugin plugin:1 allowed (user)"), 1);
+	CU_ASSERT_EQUAL(count_text(r, "dev-1"), 4);
+	CU_ASSERT_EQUAL(count_text(r, "\"plugin.enabled\""), 0);
+	json_object_put(r);
+	n_plugin_rows = 2;
+	plugin_rows[0].state = CHELA_PLUGIN_DISABLED;
+	plugins_gen++;
+	plugins_cb(fake_ctx(f, "audit"), NULL);
+	n_plugin_rows = 1;
+	plugins_gen++;
+	plugins_cb(fake_ctx(f, "audit"), NULL);
+	r = ledger(f);
+	CU_ASSERT_EQUAL(count_text(r, "\"plugin.enabled\""), 1);
+	CU_ASSERT_EQUAL(count_text(r, "\"plugin.disabled\""), 1);
+	CU_ASSERT_EQUAL(count_text(r, "\"plugin.removed\""), 1);
+	json_object_put(r);
+	fake_free(f);
+	CU_ASSERT_PTR_NULL(records_watcher);
+}
+
 static const struct cu_case cases[] = {
 	CU_CASE(runs_are_recorded_without_words_AB_100),
 	CU_CASE(newest_first_with_cursors),
@@ -603,6 +839,8 @@ static const struct cu_case cases[] = {
 	CU_CASE(texts_are_bounded_and_clean_AB_101),
 	CU_CASE(configuration_changes_are_noted_without_names),
 	CU_CASE(chain_goes_on_after_restart_and_failed_write),
+	CU_CASE(messages_are_recorded_without_names),
+	CU_CASE(decisions_and_plugins_are_noted),
 	CU_CASE(old_rows_go_and_the_anchor_stays),
 	CU_CASE(too_many_at_once_are_dropped),
 	CU_END

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <chela/services/agent.h>
+#include <chela/services/audit.h>
 #include <chela/services/channel.h>
 
 #include "tests/plugin/fakehost.h"
@@ -230,6 +231,24 @@ run_end(unsigned i, uint32_t kind, const char *text)
 	runs.watcher->event(&ev, runs.arg);
 }
 
+/* What the ledger would get: "<in|out> <status>;" each. */
+static char	told[512];
+
+static int
+audit_message(struct chela_ctx *ctx, const struct chela_audit_message *m)
+{
+	(void)ctx;
+	CU_ASSERT_STRING_EQUAL(m->channel, "line");
+	(void)snprintf(told + strlen(told), sizeof told - strlen(told),
+	    "%s %s;", m->is_outbound ? "out" : "in", m->status);
+	return (0);
+}
+
+static const struct chela_audit_1 audit = {
+	.struct_size = sizeof audit,
+	.message = audit_message,
+};
+
 static struct fake *
 begin(const char *conf)
 {
@@ -248,6 +267,8 @@ begin(const char *conf)
 	CU_ASSERT_EQUAL(fake_load(f, "sessions"), 0);
 	CU_ASSERT_EQUAL(fake_load(f, "commands"), 0);
 	CU_ASSERT_EQUAL(fake_load(f, "channels"), 0);
+	CU_ASSERT_EQUAL(fake_service(f, "audit", CHELA_AUDIT_SERVICE, &audit),
+	    0);
 	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
 	fake_advance(f, 1);
 	return (f);
@@ -493,6 +514,7 @@ deliveries(void)
 {
 	struct fake	*f = begin(open_conf);
 
+	told[0] = '\0';
 	CU_ASSERT_EQUAL(take(f, "ann", "1", "x"), 1);
 	line.status = CHELA_CHANNEL_UNCERTAIN;
 	run_end(0, CHELA_AGENT_FINAL, "a");
@@ -516,6 +538,15 @@ deliveries(void)
 	CU_ASSERT_EQUAL(line.n_sent, 4);
 	CU_ASSERT_EQUAL(take(f, "ann", "3", "x"), 1);
 	CU_ASSERT_EQUAL(runs.n, 3);
+	run_end(2, CHELA_AGENT_ERROR, NULL);
+	fake_settle(f);
+	CU_ASSERT_STRING_EQUAL(told, "out unknown;in succeeded;out failed;"
+	    "in succeeded;");
+	/* The third run failed: an apology goes out. */
+	line.status = CHELA_CHANNEL_OK;
+	fake_advance(f, UINT64_C(60000000));
+	fake_settle(f);
+	CU_ASSERT_PTR_NOT_NULL(strstr(told, "out succeeded;in failed;"));
 	fake_free(f);
 }
 

@@ -172,7 +172,8 @@ begin(void)
 	memset(&line, 0, sizeof line);
 	fake_clock(f, UINT64_C(1700000000000));
 	CU_ASSERT_EQUAL(fake_conf(f, "{\"session\":{\"dmScope\":"
-	    "\"per-channel-peer\"}}"), 0);
+	    "\"per-channel-peer\"},\"logging\":{\"audit\":{\"messages\":"
+	    "\"all\"}}}"), 0);
 	CU_ASSERT_EQUAL(fake_service(f, "channel-line", CHELA_CHANNEL_SERVICE,
 	    &channel), 0);
 	CU_ASSERT_EQUAL(fake_service(f, "channel-plain", CHELA_CHANNEL_SERVICE,
@@ -183,6 +184,7 @@ begin(void)
 	CU_ASSERT_EQUAL(fake_load(f, "channels"), 0);
 	CU_ASSERT_EQUAL(fake_load(f, "channel-webchat"), 0);
 	CU_ASSERT_EQUAL(fake_load(f, "send"), 0);
+	CU_ASSERT_EQUAL(fake_load(f, "audit"), 0);
 	CU_ASSERT_EQUAL_FATAL(fake_start(f), 0);
 	return (f);
 }
@@ -400,6 +402,15 @@ uncertain(void)
 	    "OUTBOUND_DELIVERY_UNCERTAIN");
 	CU_ASSERT_EQUAL(line.n_sent, 2);
 	fake_req_free(a);
+	reply = fake_call(f, NULL, "audit.activity.list",
+	    "{\"direction\":\"outbound\"}");
+	CU_ASSERT_EQUAL(json_object_array_length(fake_get(reply,
+	    "result.events")), 1);
+	CU_ASSERT_STRING_EQUAL(fake_str(reply, "result.events.0.outcome"),
+	    "unknown");
+	CU_ASSERT_STRING_EQUAL(fake_str(reply, "result.events.0.deliveryKind"),
+	    "text");
+	json_object_put(reply);
 	fake_free(f);
 }
 
