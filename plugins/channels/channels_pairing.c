@@ -385,8 +385,10 @@ decision_new(struct chela_req *req, struct json_object *params)
 
 	if (is_unknown(req, params))
 		return (NULL);
-	(void)snprintf(key, sizeof key, PAIR_PREFIX "%s", code);
-	if (strlen(code) != PAIRING_CODE_LEN ||
+	/* The schema wants it; an empty one names none. */
+	(void)snprintf(key, sizeof key, PAIR_PREFIX "%s", code != NULL ? code :
+	    "");
+	if (code == NULL || strlen(code) != PAIRING_CODE_LEN ||
 	    channels.host->kv_get(channels.ctx, key, &val, NULL) < 0 ||
 	    !is_of(val, get_text(params, "channel"),
 	    get_text(params, "accountId")) || expired(val)) {
