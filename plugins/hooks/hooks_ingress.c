@@ -227,7 +227,7 @@ find_token(const char *name, const char *value, void *arg)
 	return (0);
 }
 
-/* The part of the path below the base path, without slashes around it. */
+/* The part of the path below the base path. */
 static const char *
 sub_path(struct chela_http_in *rq)
 {
@@ -282,15 +282,11 @@ static struct call *
 call_new(struct chela_http_in *rq)
 {
 	struct call	*call;
-	const char	*path = sub_path(rq);
-	size_t		 len = strlen(path);
 
-	while (len > 0 && path[len - 1] == '/')
-		len--;
 	call = calloc(1, sizeof *call);
 	if (call == NULL)
 		return (NULL);
-	call->path = strndup(path, len);
+	call->path = strdup(sub_path(rq));
 	if (call->path == NULL) {
 		free(call);
 		return (NULL);

@@ -645,7 +645,7 @@ wakes_are_left(void)
 	CU_ASSERT_STRING_EQUAL(left.text, "hello");
 	CU_ASSERT_STRING_EQUAL(left.key, "agent:main:main");
 	CU_ASSERT_STRING_EQUAL(left.turn, "");
-	post("/hooks/wake/", "{\"text\":\"hello\"}", 200, "{\"ok\":true,"
+	post("/hooks/wake", "{\"text\":\"hello\"}", 200, "{\"ok\":true,"
 	    "\"mode\":\"now\",\"eventOutcome\":\"coalesced\"}");
 	CU_ASSERT_STRING_EQUAL(left.turn, "agent:main:main");
 	post("/hooks/wake", "{\"text\":\"t\",\"agentId\":\"ops\","
