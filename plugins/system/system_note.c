@@ -19,7 +19,9 @@ struct note {
 	char	*text;
 };
 
-static bool	is_on;		/* between start and stop */
+static bool		 is_on;		/* between start and stop */
+/* Read by a worker, which nobody waits for: after a stop it is lost here. */
+static struct note	*reading;
 
 static void
 note_work(void *arg)
@@ -80,6 +82,7 @@ note_done(struct chela_ctx *ctx, void *arg)
 	struct note		*n = arg;
 	struct json_object	*doc;
 
+	reading = NULL;
 	/* Stopped meanwhile: it is told at the next start. */
 	if (!is_on || n->text == NULL) {
 		note_free(ctx, n);
@@ -116,7 +119,9 @@ note_start(void)
 		free(n);
 		return (-ENOMEM);
 	}
+	reading = n;
 	if (sys.host->work(sys.ctx, note_work, note_done, n) < 0) {
+		reading = NULL;
 		free(n->path);
 		free(n);
 	}
