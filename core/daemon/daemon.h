@@ -90,6 +90,7 @@ void	 daemon_close_tls(struct daemon *d);
 void	 daemon_free_tls(struct daemon *d);	/* after the loop's workers */
 
 /* http.c: probes; the rest is the plugins'. */
+void	 daemon_load_http(struct daemon *d, const struct conf *conf);
 void	 daemon_on_http(void *arg, struct hreq *q);
 
 #endif

@@ -6,6 +6,8 @@
 #include <json-c/json.h>
 
 #include "core/base/buf.h"
+#include "core/base/log.h"
+#include "core/config/config.h"
 #include "core/daemon/daemon.h"
 #include "core/json/json.h"
 #include "core/net/http.h"
@@ -139,4 +141,15 @@ daemon_on_http(void *arg, struct hreq *q)
 	} else if (!host_on_http(d->host, q, &from, d->is_ready &&
 	    !d->is_stopping))
 		http_answer(q, 404, NULL, "Not Found");
+}
+
+void
+daemon_load_http(struct daemon *d, const struct conf *conf)
+{
+	const char	*hsts = conf_get_str(conf, "gateway.http."
+		"securityHeaders.strictTransportSecurity", NULL);
+
+	if (net_set_hsts(d->net, hsts) < 0)
+		log_warn("http", "gateway.http.securityHeaders."
+		    "strictTransportSecurity: not fit for a header");
 }

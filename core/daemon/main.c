@@ -239,6 +239,7 @@ conf_changed(const struct conf_change *change, void *arg)
 	size_t		 i;
 
 	daemon_load_origins(d, conf_live_get(d->live));
+	daemon_load_http(d, conf_live_get(d->live));
 	for (i = 0; i < change->n_deltas; i++) {
 		if (strncmp(change->deltas[i].path, "gateway.tls.", 12) == 0) {
 			daemon_reload_tls(d);
@@ -714,6 +715,7 @@ daemon_run(struct daemon *d)
 	    daemon_load_tls(d, conf_live_get(d->live)) < 0)
 		return (EXIT_CONFIG);
 	daemon_load_origins(d, conf_live_get(d->live));
+	daemon_load_http(d, conf_live_get(d->live));
 	if (host_guard(d->host) < 0 || start_plugins(d) < 0)
 		return (EXIT_FAILURE);
 	if (conf_live_on_check(d->live, conf_next_ok, d) < 0 ||

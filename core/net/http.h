@@ -5,7 +5,8 @@
  * is not read beyond what came along (RFC 9112 section 9.3.2).
  *
  * A connection is kept for another request when the client wants that, speaks
- * HTTP/1.1, and the body was read to its end.
+ * HTTP/1.1, and the body was read to its end. The next head has as long as the
+ * first one had (net_limits.handshake_us).
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
@@ -13,7 +14,6 @@
 #include "core/net/http_head.h"
 #include "core/net/net.h"
 
-#define HTTP_IDLE_US		SEC_US(15) /* to the end of the next head */
 #define HTTP_STALL_US		SEC_US(30) /* nothing of an answer is taken */
 #define HTTP_STRANGER_US	SEC_US(300) /* a stranger's connection, all of it */
 #define HTTP_STRANGER_REQUESTS	100u	/* of one stranger's connection */

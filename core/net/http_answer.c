@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Heads of HTTP answers, and answers that end their connection. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #include "core/net/net_priv.h"
+
+#define HTTP_HSTS_MAX	256u	/* bytes of the value */
 
 static const char security_headers[] =
     "X-Content-Type-Options: nosniff\r\n"
@@ -103,8 +107,8 @@ add_date(struct buf *b)
 
 /* framing: lines that say how long the body is and what comes after it. */
 void
-http_answer_head(struct buf *b, const struct net_reply *reply,
-    const char *framing)
+http_answer_head(const struct net *n, struct buf *b,
+    const struct net_reply *reply, const char *framing)
 {
 	(void)buf_printf(b, "HTTP/1.1 %u %s\r\n", reply->status,
 	    status_text(reply->status));
@@ -112,6 +116,9 @@ http_answer_head(struct buf *b, const struct net_reply *reply,
 	(void)buf_puts(b, security_headers);
 	if (!has_line(reply->extra, "permissions-policy"))
 		(void)buf_puts(b, permissions_policy);
+	if (n->hsts != NULL)
+		(void)buf_printf(b, "Strict-Transport-Security: %s\r\n",
+		    n->hsts);
 	if (reply->status != 204 && reply->status != 304)
 		(void)buf_printf(b, "Content-Type: %s\r\n", reply->type != NULL ?
 		    reply->type : "text/plain; charset=utf-8");
@@ -119,6 +126,27 @@ http_answer_head(struct buf *b, const struct net_reply *reply,
 	if (reply->extra != NULL)
 		(void)buf_puts(b, reply->extra);
 	(void)buf_puts(b, "\r\n");
+}
+
+int
+net_set_hsts(struct net *n, const char *value)
+{
+	char		*copy = NULL;
+	size_t		 i;
+
+	for (i = 0; value != NULL && value[i] != '\0'; i++) {
+		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f ||
+		    i == HTTP_HSTS_MAX)
+			return (-EINVAL);
+	}
+	if (i > 0) {
+		copy = strdup(value);
+		if (copy == NULL)
+			return (-ENOMEM);
+	}
+	free(n->hsts);
+	n->hsts = copy;
+	return (0);
 }
 
 /* The last thing that this connection gets. */
@@ -130,7 +158,7 @@ conn_http_reply(struct conn *c, const struct net_reply *reply)
 
 	(void)snprintf(framing, sizeof framing, "Content-Length: %zu\r\n"
 	    "Connection: close\r\n", reply->body_len);
-	http_answer_head(&b, reply, framing);
+	http_answer_head(c->net, &b, reply, framing);
 	(void)buf_add(&b, reply->body, reply->body_len);
 	if (b.is_failed || !net_make_room(c->net, b.len) ||
 	    out_add(&c->out, b.data, b.len, NULL, 0) < 0) {

@@ -237,7 +237,7 @@ http_next(struct conn *c)
 	c->http = NULL;
 	http_free(q);
 	c->state = CONN_HEAD;
-	conn_move(c, &n->http, HTTP_IDLE_US);
+	conn_move(c, &n->http, n->lim.handshake_us);
 	conn_update_reading(c);
 	if (c->held.len > 0)
 		conn_head(c);
@@ -503,7 +503,7 @@ hreq_answer(struct hreq *q, const struct net_reply *reply, const char *length,
 	    length != NULL ? length :
 	    q->is_chunked ? "Transfer-Encoding: chunked\r\n" : "",
 	    q->is_kept ? "" : "Connection: close\r\n");
-	http_answer_head(&b, reply, framing);
+	http_answer_head(c->net, &b, reply, framing);
 	if (!q->is_head && reply->status != 204 && reply->status != 304)
 		(void)buf_add(&b, reply->body, reply->body_len);
 	if (b.is_failed || !net_make_room(c->net, b.len) ||

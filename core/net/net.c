@@ -363,6 +363,7 @@ net_free(struct net *n)
 	if (n->spare_fd >= 0)
 		(void)close(n->spare_fd);
 	free(n->read_buf);
+	free(n->hsts);
 	free(n->tls_in);
 	free(n->tls_out);
 	/* A call that was deferred already has n, and comes. */

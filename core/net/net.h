@@ -97,6 +97,11 @@ int	 net_listen_serve_fd(struct net *n, int fd, uint16_t *ret_port); /* too */
 void	 net_stop_listening(struct net *n);
 /* Leaves newcomers in the backlogs of the kernel: listeners are not closed. */
 void	 net_hold_listening(struct net *n);
+/*
+ * The value of Strict-Transport-Security (RFC 6797) of every answer; NULL: none.
+ * -EINVAL: not fit for a header.
+ */
+int	 net_set_hsts(struct net *n, const char *value);
 /* Ends idle HTTP connections, and others with the answer that is due. */
 void	 net_drain_http(struct net *n);
 /*

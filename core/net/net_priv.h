@@ -119,6 +119,7 @@ struct net {
 	size_t			 held;		/* received, not handed out */
 	size_t			 bodies;	/* bytes of HTTP bodies */
 	bool			 is_draining;	/* see net_drain_http() */
+	char			*hsts;		/* see net_set_hsts(); or NULL */
 };
 
 int	 conn_open(struct net *n, int fd, const char *remote, bool is_loopback,
@@ -141,8 +142,8 @@ void	 conn_linger(struct conn *c);
 void	 conn_head(struct conn *c);
 
 /* http_answer.c */
-void	 http_answer_head(struct buf *b, const struct net_reply *reply,
-	    const char *framing);
+void	 http_answer_head(const struct net *n, struct buf *b,
+	    const struct net_reply *reply, const char *framing);
 void	 conn_http_reply(struct conn *c, const struct net_reply *reply);
 void	 conn_http_error(struct conn *c, unsigned status, const char *extra);
 

@@ -100,20 +100,25 @@ rq_end(struct chela_http_in *rq)
 	routes_want_run();
 }
 
+/* At most one warning of a route in a while: strangers can ask for more. */
+static bool
+route_may_warn(struct route *route)
+{
+	uint64_t	 now = clock_now_us();
+
+	if (route->warned_us != 0 && now - route->warned_us < SLOW_WARN_US)
+		return (false);
+	route->warned_us = now;
+	return (true);
+}
+
 static void
 route_took(struct route *route, const char *what, uint64_t took)
 {
-	uint64_t	 now;
-
-	if (likely(took <= HOST_BUDGET_US))
-		return;
-	now = clock_now_us();
-	if (route->warned_us != 0 && now - route->warned_us < SLOW_WARN_US)
-		return;
-	route->warned_us = now;
-	log_warn("plugin", "plugin '%s': %s of '%s' held the loop for %llu us "
-	    "(its budget is %u)", route->ctx->name, what, route->desc.path,
-	    (unsigned long long)took, HOST_BUDGET_US);
+	if (unlikely(took > HOST_BUDGET_US) && route_may_warn(route))
+		log_warn("plugin", "plugin '%s': %s of '%s' held the loop for "
+		    "%llu us (its budget is %u)", route->ctx->name, what,
+		    route->desc.path, (unsigned long long)took, HOST_BUDGET_US);
 }
 
 void
@@ -207,8 +212,9 @@ on_fail(struct hreq *q, unsigned status)
 		break;
 	default:
 		routes.stats.unanswered++;
-		log_warn("plugin", "plugin '%s': no answer in time for '%s'",
-		    rq->route->ctx->name, desc->path);
+		if (route_may_warn(rq->route))
+			log_warn("plugin", "plugin '%s': no answer in time for "
+			    "'%s'", rq->route->ctx->name, desc->path);
 		status = 503;
 		json = "{\"error\":{\"message\":\"No answer in time\","
 		    "\"type\":\"unavailable\"}}";

@@ -6,6 +6,7 @@ AB-035 and AB-077 (nothing of a body before it is wanted)."""
 import json
 import os
 import shutil
+import signal
 import tempfile
 import time
 
@@ -690,6 +691,81 @@ with gateway({"gateway": {"trustedProxies": ["127.0.0.1"], "auth": {
             *user, "x-openclaw-scopes: operator.read"])[2], b"read")
         equal(once(gw, "GET", "/t/auth", [
             *user, "Origin: https://evil.example"])[0], 401)
+
+quick = {"gateway": {"limits": {"handshakeTimeoutMs": 1000},
+                     "http": {"securityHeaders": {
+                         "strictTransportSecurity": "max-age=60"}}}}
+with gateway(quick) as gw:
+    @check("AB-002: the next head has one deadline too, that no byte moves")
+    def _():
+        for drip in (b"", b"GET /healthz HTTP/1.1\r\nX: "):
+            with Http(gw) as c:
+                equal(c.ask("GET", "/t/info")[0], 200)
+                began = time.monotonic()
+                c.send(drip)
+                c.sock.settimeout(0.1)
+                while time.monotonic() - began < ws.DEADLINE:
+                    try:
+                        if drip:
+                            c.send(b"x")
+                        if not c.sock.recv(1):
+                            break
+                    except TimeoutError:
+                        pass
+                    except OSError:
+                        break
+                took = time.monotonic() - began
+                if not 0.9 < took < 5:
+                    raise AssertionError(f"after {took} s")
+
+    @check("what is under way is not cut by the time for a head")
+    def _():
+        with Http(gw) as c:
+            c.send(head("GET", "/t/wait"))
+            c.sock.settimeout(2)
+            try:
+                c.sock.recv(1)
+                raise AssertionError("it was answered or cut")
+            except TimeoutError:
+                pass
+
+    @check("Strict-Transport-Security as it is configured, and only then")
+    def _():
+        for path in ("/healthz", "/t/info", "/t/never"):
+            equal(once(gw, "GET", path)[1]["strict-transport-security"],
+                  "max-age=60")
+        with Http(gw) as c:
+            c.send(b"GET / HTTP/1.1\r\n\r\n")
+            equal(c.answer()[1]["strict-transport-security"], "max-age=60")
+
+with gateway() as gw:
+    @check("a plugin that is taken away: 503 for what it had, 404 from then on")
+    def _():
+        _, headers, _ = once(gw, "GET", "/t/info")
+        equal(headers.get("strict-transport-security"), None)
+        waiting, streaming = Http(gw), Http(gw)
+        waiting.send(head("GET", "/t/wait"))
+        streaming.send(head("GET", f"/t/stream?{1 << 30}"))
+        streaming.http_answer_head()
+        until(gw, "heads", 3)
+        os.rename(f"{top}/trips.so", f"{top}/trips.away")
+        gw.proc.send_signal(signal.SIGHUP)
+        status, _, body = waiting.answer()
+        equal((status, json.loads(body)["error"]["type"]),
+              (503, "unavailable"))
+        # An answer that had begun is cut, not ended as if it were whole.
+        try:
+            while True:
+                streaming.more()
+        except Gone:
+            equal(streaming.buf.endswith(b"0\r\n\r\n"), False)
+        equal(once(gw, "GET", "/t/info")[0], 404)
+        os.rename(f"{top}/trips.away", f"{top}/trips.so")
+        gw.proc.send_signal(signal.SIGHUP)
+        end = time.monotonic() + ws.DEADLINE
+        while once(gw, "GET", "/t/info")[0] != 200:
+            if time.monotonic() > end:
+                raise TimeoutError("it does not come back")
 
 with gateway() as gw:
     @check("the end of the daemon: idle connections go, what waits is told")
