@@ -289,10 +289,14 @@ static const struct chela_method methods[] = {
 static const struct chela_event events[] = {
 	{ .name = "device.pair.requested", .scope = "pairing",
 	  .flags = CHELA_EVENT_DROPPABLE },
-	{ .name = "device.pair.resolved", .scope = "pairing" },
-	{ .name = "device.pair.changed", .scope = "pairing" },
-	{ .name = "device.pair.setup.completed", .scope = "pairing" },
-	{ .name = "device.pair.setup.deliveryUncertain", .scope = "pairing" },
+	{ .name = "device.pair.resolved", .scope = "pairing",
+	  .flags = CHELA_EVENT_DROPPABLE },
+	{ .name = "device.pair.changed", .scope = "pairing",
+	  .flags = CHELA_EVENT_DROPPABLE },
+	{ .name = "device.pair.setup.completed", .scope = "pairing",
+	  .flags = CHELA_EVENT_DROPPABLE },
+	{ .name = "device.pair.setup.deliveryUncertain", .scope = "pairing",
+	  .flags = CHELA_EVENT_DROPPABLE },
 };
 
 CHELA_PLUGIN = {

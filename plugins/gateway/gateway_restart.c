@@ -186,23 +186,51 @@ reason_of(struct json_object *params)
 	return (json_object_new_string_len(s, (int)len));
 }
 
-/* How long work may put it off; 0: not at all. */
-static uint64_t
-patience_ms(struct json_object *params, bool is_targeted)
+/*
+ * How long an intent says that work may put it off. -EINVAL: it makes no sense; one
+ * that forces has drainBudgetMs, another waitMs. ret_ms is untouched without.
+ */
+static int
+intent_read(struct json_object *params, bool *ret_force, uint64_t *ret_ms)
 {
-	struct json_object	*intent, *wait;
-	int64_t			 ms;
+	struct json_object	*intent, *force, *wait, *drain, *ms;
+	int64_t			 n;
 
-	intent = member(params, "restartIntent", json_type_object);
-	wait = member(intent, "waitMs", json_type_int);
-	if (is_true(params, "skipDeferral") || is_true(intent, "force"))
+	if (!json_object_object_get_ex(params, "restartIntent", &intent))
 		return (0);
-	if (wait != NULL) {
-		ms = json_object_get_int64(wait);
-		if (ms >= 0 && ms <= WAIT_MS_MAX)
-			return ((uint64_t)ms);
-	}
-	return (is_targeted && !is_true(params, "safe") ? 0 : DEFER_MS);
+	if (!json_object_is_type(intent, json_type_object))
+		return (-EINVAL);
+	force = json_object_object_get(intent, "force");
+	wait = json_object_object_get(intent, "waitMs");
+	drain = json_object_object_get(intent, "drainBudgetMs");
+	*ret_force = json_object_get_boolean(force);
+	ms = *ret_force ? drain : wait;
+	if ((force != NULL && !json_object_is_type(force,
+	    json_type_boolean)) || (*ret_force ? wait : drain) != NULL)
+		return (-EINVAL);
+	if (ms == NULL)
+		return (0);
+	n = json_object_get_int64(ms);
+	if (!json_object_is_type(ms, json_type_int) || n < 0 ||
+	    n > WAIT_MS_MAX)
+		return (-EINVAL);
+	*ret_ms = (uint64_t)n;
+	return (0);
+}
+
+/* How long work may put it off; 0: not at all. Only a target has an intent. */
+static int
+patience_ms(struct json_object *params, bool is_targeted, uint64_t *ret)
+{
+	bool	 is_forced = false;
+	int	 r = 0;
+
+	*ret = is_targeted && !is_true(params, "safe") ? 0 : DEFER_MS;
+	if (is_targeted)
+		r = intent_read(params, &is_forced, ret);
+	if (is_true(params, "skipDeferral"))
+		*ret = 0;
+	return (r);
 }
 
 /* Starts it, or joins the one on its way; ret_status says which. */
@@ -281,10 +309,10 @@ int
 restart_request(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct json_object	*o, *target = NULL;
+	struct json_object	*o, *target = NULL, *safe;
 	struct work		 w;
 	const char		*status = NULL;
-	uint64_t		 cooldown;
+	uint64_t		 cooldown, patience;
 	bool			 is_targeted, is_safe = is_true(params, "safe");
 	int			 r;
 
@@ -296,14 +324,20 @@ restart_request(struct chela_ctx *ctx, struct chela_req *req,
 	if (is_targeted) {
 		if (target_check(req, target) < 0)
 			return (0);
+		if (json_object_object_get_ex(params, "safe", &safe) &&
+		    !json_object_is_type(safe, json_type_boolean))
+			return (gw.host->req_fail(req, "INVALID_REQUEST",
+			    "invalid safe targeted restart mode"));
 		if (is_safe && json_object_object_get_ex(params,
 		    "restartIntent", NULL))
 			return (gw.host->req_fail(req, "INVALID_REQUEST",
 			    "safe targeted restart does not accept intent"));
 	}
+	if (patience_ms(params, is_targeted, &patience) < 0)
+		return (gw.host->req_fail(req, "INVALID_REQUEST",
+		    "invalid targeted gateway restart intent"));
 	work_look(&w);
-	r = schedule(&w, patience_ms(params, is_targeted), &status,
-	    &cooldown);
+	r = schedule(&w, patience, &status, &cooldown);
 	if (r < 0)
 		return (gw.host->req_fail(req, "UNAVAILABLE",
 		    "the restart cannot be started: %s", strerror(-r)));

@@ -456,6 +456,44 @@ a_target_is_this_gateway_or_nothing(void)
 }
 
 static void
+an_intent_makes_sense_or_nothing_happens(void)
+{
+	static const char *const bad[] = { "7", "[]", "{\"force\":1}",
+	    "{\"waitMs\":-1}", "{\"waitMs\":1.5}", "{\"waitMs\":\"1\"}",
+	    "{\"waitMs\":2147000001}", "{\"drainBudgetMs\":1}",
+	    "{\"force\":true,\"waitMs\":1}" };
+	char	 params[256];
+	size_t	 i;
+
+	begin();
+	core.n_running = 1;
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		(void)snprintf(params, sizeof params, "{\"target\":{\"pid\":"
+		    "%d,\"port\":18789,\"ownerId\":\"%s\"},"
+		    "\"restartIntent\":%s}", (int)getpid(), core.id, bad[i]);
+		fails("gateway.restart.request", params, "INVALID_REQUEST",
+		    "invalid targeted gateway restart intent");
+	}
+	(void)snprintf(params, sizeof params, "{\"safe\":1,\"target\":{"
+	    "\"pid\":%d,\"port\":18789,\"ownerId\":\"%s\"}}",
+	    (int)getpid(), core.id);
+	fails("gateway.restart.request", params, "INVALID_REQUEST",
+	    "invalid safe targeted restart mode");
+	fake_advance(f, 400 * SEC);
+	CU_ASSERT_EQUAL(core.n_restarts, 0);
+	(void)snprintf(params, sizeof params, "{\"target\":{\"pid\":%d,"
+	    "\"port\":18789,\"ownerId\":\"%s\"},\"restartIntent\":{"
+	    "\"force\":true,\"drainBudgetMs\":3000}}", (int)getpid(),
+	    core.id);
+	json_object_put(ok("gateway.restart.request", params));
+	fake_advance(f, 2 * SEC);
+	CU_ASSERT_EQUAL(core.n_restarts, 0);
+	fake_advance(f, 2 * SEC);
+	CU_ASSERT_EQUAL(core.n_restarts, 1);
+	end();
+}
+
+static void
 busy_is_rolled_back(void)
 {
 	struct json_object	*r;
@@ -639,6 +677,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(after_a_restart_the_next_one_waits),
 	CU_CASE(work_puts_it_off_but_not_for_ever),
 	CU_CASE(a_target_is_this_gateway_or_nothing),
+	CU_CASE(an_intent_makes_sense_or_nothing_happens),
 	CU_CASE(busy_is_rolled_back),
 	CU_CASE(one_lease_at_a_time),
 	CU_CASE(a_lease_ends_by_itself),
