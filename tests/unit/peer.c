@@ -174,7 +174,7 @@ peer_upgrade(struct peer *p)
 	ws_init(&p->ws, WS_SERVER, MIB(25));
 	if (!p->script.is_silent)
 		peer_send(p, "{\"event\":\"connect.challenge\","
-		    "\"data\":{\"nonce\":\"n\",\"ts\":1}}");
+		    "\"data\":{\"nonce\":\"n\",\"ts\":" PEER_CLOCK "}}");
 }
 
 static void

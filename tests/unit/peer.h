@@ -8,6 +8,8 @@
 #include "core/base/loop.h"
 #include "core/ws/ws.h"
 
+#define PEER_CLOCK	"1795342844905"	/* what its wall clock shows */
+
 struct peer;
 
 struct peer_script {
