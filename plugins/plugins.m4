@@ -5,4 +5,4 @@ m4_define([CHELA_PLUGIN_LIST], [connect device health system config logs plugins
   models agents sessions agent chat usage send channels
   secrets audit push
   nodes process http model-openai model-anthropic model-builtin channel-webchat
-  approvals exec-approvals question gateway hooks])
+  approvals exec-approvals question gateway hooks console])

@@ -490,8 +490,9 @@ await check("AB-039 AB-050 an address and a query grant nothing", async () => {
 		`http://127.0.0.1:${gw.port}/ready`, { headers })).json());
 	assert.ok("uptimeMs" in await probe({}));
 	assert.ok(!("uptimeMs" in await probe({ "X-Forwarded-For": "1.2.3.4" })));
-	const res = await fetch(`http://127.0.0.1:${gw.port}/?token=${secret}`);
-	assert.equal(res.status, 404);
+	const res = await fetch(`http://127.0.0.1:${gw.port}` +
+		`/control-ui-config.json?token=${secret}`);
+	assert.equal(res.status, 401);
 	await res.text();
 	const r = await refused(gw, { ...deviceless, auth: {} });
 	assert.equal(r.details.code, "DEVICE_IDENTITY_REQUIRED");
