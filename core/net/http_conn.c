@@ -575,6 +575,11 @@ hreq_begin(struct hreq *q, const struct net_reply *reply)
 {
 	if (q->state >= HREQ_STREAM)
 		return (-EALREADY);
+	/* These have no body, whatever is written (RFC 9110 section 6.4.1). */
+	if (reply->status == 204 || reply->status == 304) {
+		q->is_head = true;
+		return (hreq_answer(q, reply, "", HREQ_STREAM));
+	}
 	q->is_chunked = q->head.minor > 0;
 	return (hreq_answer(q, reply, NULL, HREQ_STREAM));
 }

@@ -39,6 +39,12 @@ check_PROGRAMS += tests/unit/test_out
 TESTS += tests/unit/test_out
 tests_unit_test_out_SOURCES = tests/unit/test_out.c tests/unit/cu.h
 tests_unit_test_out_LDADD = core/libnet.la $(CUNIT_LIBS)
+check_PROGRAMS += tests/unit/test_http_conn
+TESTS += tests/unit/test_http_conn
+tests_unit_test_http_conn_SOURCES = tests/unit/test_http_conn.c tests/unit/cu.h
+tests_unit_test_http_conn_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS)
+tests_unit_test_http_conn_LDADD = core/libnet.la core/libbase.la $(EVENT_LIBS) \
+	$(CUNIT_LIBS)
 check_PROGRAMS += tests/unit/test_room
 TESTS += tests/unit/test_room
 tests_unit_test_room_SOURCES = tests/unit/test_room.c tests/unit/cu.h
