@@ -500,9 +500,24 @@ static const struct link_calls client_calls = {
 	.on_bytes = client_on_bytes,
 };
 
+static bool
+is_plain_allowed(void)
+{
+	const char	*s = getenv(CLIENT_PLAIN_NAME);
+
+	return (s != NULL && strcmp(s, "1") == 0);
+}
+
 static void
 client_connect(struct chela_client *c)
 {
+	if (!url_is_guarded(&c->url) && !is_plain_allowed()) {
+		client_error_set(&c->error, -EPERM, "everybody on the way to "
+		    "%s could read what ws:// sends: use wss:// (or set "
+		    CLIENT_PLAIN_NAME "=1)", c->url.host);
+		client_failed(c);
+		return;
+	}
 	c->seq = -1;
 	c->payload_max = CLIENT_PAYLOAD_MAX;
 	c->heard_us = clock_now_us();

@@ -15,6 +15,7 @@
 #include "core/client/url.h"
 #include "core/json/json.h"
 
+#define CLIENT_PLAIN_NAME	"CHELA_ALLOW_INSECURE_WS"
 #define CLIENT_SUBPROTOCOL	"chela.v1"
 #define CLIENT_CONNECT_MS	15000u
 #define CLIENT_CALL_MS		30000u

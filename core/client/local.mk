@@ -97,7 +97,7 @@ if HAVE_CUNIT
 check_PROGRAMS += tests/unit/test_client
 TESTS += tests/unit/test_client
 tests_unit_test_client_SOURCES = tests/unit/test_client.c tests/unit/cu.h \
-	tests/unit/peer.c tests/unit/peer.h
+	tests/unit/peer.c tests/unit/peer.h core/client/url.c
 tests_unit_test_client_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_client_LDADD = core/libchela.la core/libaccess.la \
 	core/libhttphead.la core/libws.la core/libjson.la core/libbase.la $(EVENT_LIBS) \

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/client/url.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +96,41 @@ url_parse(const char *text, struct url *ret)
 	}
 	*ret = u;
 	return (0);
+}
+
+static bool
+is_private_v4(const unsigned char *b)
+{
+	return (b[0] == 127 || b[0] == 10 || (b[0] == 172 && b[1] >> 4 == 1) ||
+	    (b[0] == 192 && b[1] == 168) || (b[0] == 169 && b[1] == 254) ||
+	    (b[0] == 100 && b[1] >> 6 == 1));
+}
+
+static bool
+ends_in(const char *s, const char *end)
+{
+	size_t	 len = strlen(s), n = strlen(end);
+
+	return (len > n && strcasecmp(s + len - n, end) == 0);
+}
+
+bool
+url_is_guarded(const struct url *u)
+{
+	struct in6_addr	 a;
+	struct in_addr	 v4;
+
+	if (u->is_tls || strcasecmp(u->host, "localhost") == 0 ||
+	    ends_in(u->host, ".local") || ends_in(u->host, ".ts.net"))
+		return (true);
+	if (inet_pton(AF_INET, u->host, &v4) == 1)
+		return (is_private_v4((const unsigned char *)&v4));
+	if (inet_pton(AF_INET6, u->host, &a) != 1)
+		return (false);
+	if (IN6_IS_ADDR_V4MAPPED(&a))
+		return (is_private_v4(a.s6_addr + 12));
+	return (IN6_IS_ADDR_LOOPBACK(&a) || IN6_IS_ADDR_LINKLOCAL(&a) ||
+	    (a.s6_addr[0] & 0xfe) == 0xfc);
 }
 
 void

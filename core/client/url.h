@@ -18,6 +18,11 @@ struct url {
 
 /* 0, -EINVAL or -ENOMEM; ret is untouched then. */
 int	 url_parse(const char *text, struct url *ret) must_use;
+/*
+ * What is said there can only be read by others nearby: TLS, this machine, an
+ * address of a private network, a name that only such a network has.
+ */
+bool	 url_is_guarded(const struct url *u);
 void	 url_fini(struct url *u);
 
 #endif

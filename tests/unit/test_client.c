@@ -13,6 +13,7 @@
 #include "core/access/device.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"
+#include "core/client/url.h"
 #include "core/json/json.h"
 #include "tests/unit/cu.h"
 #include "tests/unit/peer.h"
@@ -725,6 +726,54 @@ urls(void)
 	CU_ASSERT_EQUAL(chela_client_new(&o, &c), -EINVAL);
 }
 
+/* A credential is not shown to everybody on the way. */
+static void
+plain_goes_nearby_only(void)
+{
+	static const struct {
+		const char	*url;
+		bool		 is_guarded;
+	} t[] = {
+		{ "ws://localhost", true }, { "ws://LOCALHOST:1", true },
+		{ "ws://127.9.9.9", true }, { "ws://[::1]", true },
+		{ "ws://10.1.2.3", true }, { "ws://172.16.0.1", true },
+		{ "ws://192.168.1.1", true }, { "ws://169.254.1.1", true },
+		{ "ws://100.64.0.1", true }, { "ws://[fd00::1]", true },
+		{ "ws://[fe80::1]", true }, { "ws://[::ffff:10.0.0.1]", true },
+		{ "ws://box.local", true }, { "ws://a.b.ts.net", true },
+		{ "wss://example.org", true }, { "wss://8.8.8.8", true },
+		{ "ws://example.org", false }, { "ws://8.8.8.8", false },
+		{ "ws://172.32.0.1", false }, { "ws://100.128.0.1", false },
+		{ "ws://[2001:db8::1]", false }, { "ws://local", false },
+		{ "ws://[::ffff:8.8.8.8]", false }, { "ws://.local", false },
+		{ "ws://ts.net", false }, { "ws://x.ts.net.evil.org", false },
+		{ "ws://127.0.0.1.evil.org", false }, { "ws://10.1", false },
+		{ "ws://localhost.evil.org", false },
+	};
+	struct chela_client_options	 o = { .size = sizeof o,
+		.url = "ws://example.org", .token = "secret" };
+	const struct chela_client_error	*e;
+	struct chela_client		*c = NULL;
+	struct url			 u;
+	size_t				 i;
+
+	for (i = 0; i < sizeof t / sizeof t[0]; i++) {
+		CU_ASSERT_EQUAL_FATAL(url_parse(t[i].url, &u), 0);
+		if (url_is_guarded(&u) != t[i].is_guarded) {
+			(void)printf("%s\n", t[i].url);
+			CU_FAIL("wrong verdict");
+		}
+		url_fini(&u);
+	}
+	CU_ASSERT_EQUAL_FATAL(chela_client_new(&o, &c), 0);
+	CU_ASSERT_NOT_EQUAL(chela_client_ready_wait(c, DEADLINE_MS), 0);
+	CU_ASSERT_EQUAL(chela_client_get_state(c), CHELA_CLIENT_ENDED);
+	e = chela_client_last_error(c);
+	CU_ASSERT_EQUAL(e->status, -EPERM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e->sentence, "use wss://"));
+	c = chela_client_free(c);
+}
+
 /* What the gateway's own check says of the proof in the last connect. */
 static enum device_verdict
 verdict(const struct scene *s, const char *token)
@@ -869,6 +918,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(client_may_be_freed_in_a_callback),
 	CU_CASE(large_messages_pass),
 	CU_CASE(urls),
+	CU_CASE(plain_goes_nearby_only),
 	CU_CASE(device_is_proven_and_its_token_used),
 	CU_END
 };
