@@ -37,25 +37,6 @@ hooks_service(const char *name)
 	return (p.vtable);
 }
 
-struct json_object *
-obj_get(struct json_object *o, const char *key)
-{
-	struct json_object	*v = NULL;
-
-	if (json_object_is_type(o, json_type_object))
-		(void)json_object_object_get_ex(o, key, &v);
-	return (v);
-}
-
-const char *
-obj_str(struct json_object *o, const char *key)
-{
-	struct json_object	*v = obj_get(o, key);
-
-	return (json_object_is_type(v, json_type_string) ?
-	    json_object_get_string(v) : NULL);
-}
-
 int
 obj_add(struct json_object *o, const char *key, struct json_object *v)
 {
@@ -103,7 +84,7 @@ trimmed(const char *s)
 char *
 obj_trimmed(struct json_object *o, const char *key)
 {
-	const char	*s = obj_str(o, key);
+	const char	*s = get_str(o, key);
 
 	return (s != NULL ? trimmed(s) : NULL);
 }
@@ -118,7 +99,7 @@ hooks_status(struct chela_ctx *ctx, struct chela_req *req,
 {
 	const struct chela_agents_1	*agents;
 	struct chela_agent_info		 info = { .struct_size = sizeof info };
-	const char			*name = obj_str(params, "agentId");
+	const char			*name = get_str(params, "agentId");
 	char				 id[CHELA_AGENT_ID_MAX + 1];
 	char				 dir[4096];
 	struct json_object		*o;
@@ -164,8 +145,8 @@ hooks_start(struct chela_ctx *ctx)
 	if (r < 0)
 		return (r);
 	/*
-	 * What is wrong is said and nothing is served; the plugin stays, so that
-	 * a corrected configuration needs no restart.
+	 * What is wrong is said and nothing is served; the plugin stays, so
+	 * that a corrected configuration needs no restart.
 	 */
 	r = conf_load(&hooks.conf, &why);
 	if (r == -EINVAL)

@@ -20,10 +20,13 @@
 #include <chela/services/sessions.h>
 #include <chela/services/system.h>
 
+#include "plugins/common/json.h"
+
 #define HOOKS_BODY_MAX		UINT64_C(262144) /* unless configured */
 #define HOOKS_BODY_US		UINT64_C(30000000)
 #define HOOKS_ANSWER_US		UINT64_C(172800000000) /* who waits for a run */
 #define HOOKS_JSON_DEPTH	64	/* of a body */
+#define HOOKS_JSON_VALUES	32768u	/* in a body; each takes memory */
 #define HOOKS_CALLS_MAX		256u	/* requests under way */
 #define HOOKS_RUNS_MAX		512u	/* that wait or run */
 #define HOOKS_ADMIT_US		UINT64_C(15000000) /* until a run has begun */
@@ -49,13 +52,13 @@
 struct hooks_conf {
 	char			*path;		/* "/hooks"; NULL: not served */
 	struct json_object	*doc;		/* all of it; owned */
-	struct json_object	*token;		/* text or a reference; of doc */
+	struct json_object	*token;		/* or a reference; of doc */
 	struct json_object	*mappings;	/* of doc, or NULL */
-	struct json_object	*prefixes;	/* lower case; owned; NULL: any */
+	struct json_object	*prefixes;	/* small; owned; NULL: any */
 	struct json_object	*agents;	/* ids; owned; NULL: all */
 	char			*default_key;	/* or NULL */
 	uint64_t		 max_body;
-	bool			 allows_key;	/* a request may name a session */
+	bool			 allows_key;	/* calls may name sessions */
 };
 
 struct hooks {
@@ -130,10 +133,9 @@ struct run {
 
 /* hooks.c */
 const void	*hooks_service(const char *name);	/* or NULL */
-struct json_object *obj_get(struct json_object *o, const char *key);
-const char	*obj_str(struct json_object *o, const char *key); /* or NULL */
+/* -ENOMEM for v NULL, which it takes, and for o NULL. */
 int		 obj_add(struct json_object *o, const char *key,
-		    struct json_object *v);	/* takes; NULL: -ENOMEM */
+		    struct json_object *v);
 int		 obj_add_str(struct json_object *o, const char *key,
 		    const char *s);		/* s NULL: null */
 /* Without the blanks at both ends; gives. NULL when nothing is left. */
@@ -238,9 +240,17 @@ void		 call_error(struct call *call, uint32_t status,
 /* Answers when all is known that the answer needs. */
 void		 call_check(struct call *call);
 
+/* hooks_body.c */
+/* Gives an object, for anything else an empty one; NULL: error says why. */
+struct json_object *body_parse(const char *bytes, size_t len,
+		    const char **ret_error);
+/* The idempotency key of headers and body; gives, or NULL. */
+char		*body_key(struct call *call);
+
 /* hooks_dispatch.c: the last step of a request. */
 void		 dispatch_wake(struct call *call);
 void		 dispatch_agent(struct call *call);
-void		 dispatch_mapped(struct call *call, struct json_object *actions);
+void		 dispatch_mapped(struct call *call,
+		    struct json_object *actions);
 
 #endif

@@ -116,8 +116,8 @@ last_time(const struct failures *f)
 }
 
 /*
- * A place for a new address: a free one, one that is over, else the one that has
- * been quiet longest. Locked ones keep theirs. NULL: all are locked.
+ * A place for a new address: a free one, one that is over, else the one that
+ * has been quiet longest. Locked ones keep theirs. NULL: all are locked.
  */
 static struct failures *
 place(void)

@@ -36,13 +36,13 @@ conf_token(const struct hooks_conf *c)
 	if (json_object_is_type(c->token, json_type_string)) {
 		text = json_object_get_string(c->token);
 	} else if (c->token != NULL) {
-		id = obj_str(c->token, "id");
+		id = get_str(c->token, "id");
 		secrets = hooks_service(CHELA_SECRETS_SERVICE);
 		if (secrets != NULL && secrets->get(c->token, &text) == 0)
 			;
-		else if (id != NULL && obj_str(c->token, "provider") == NULL &&
-		    obj_str(c->token, "source") != NULL &&
-		    strcmp(obj_str(c->token, "source"), "env") == 0)
+		else if (id != NULL && get_str(c->token, "provider") == NULL &&
+		    get_str(c->token, "source") != NULL &&
+		    strcmp(get_str(c->token, "source"), "env") == 0)
 			text = getenv(id);
 		else
 			text = NULL;
@@ -110,7 +110,7 @@ array_add_take(struct json_object *list, char *s)
 static int
 load_prefixes(struct hooks_conf *c)
 {
-	struct json_object	*list = obj_get(c->doc,
+	struct json_object	*list = get_any(c->doc,
 				    "allowedSessionKeyPrefixes");
 	char			*s;
 	size_t			 i;
@@ -136,7 +136,7 @@ static int
 load_agents(struct hooks_conf *c)
 {
 	const struct chela_agents_1	*agents;
-	struct json_object		*list = obj_get(c->doc,
+	struct json_object		*list = get_any(c->doc,
 					    "allowedAgentIds");
 	char				 id[CHELA_AGENT_ID_MAX + 1], *s;
 	size_t				 i;
@@ -192,8 +192,8 @@ load_path(struct hooks_conf *c)
 static bool
 match_is(struct json_object *a, struct json_object *b, const char *key)
 {
-	const char	*x = obj_str(obj_get(a, "match"), key);
-	const char	*y = obj_str(obj_get(b, "match"), key);
+	const char	*x = get_str(get_any(a, "match"), key);
+	const char	*y = get_str(get_any(b, "match"), key);
 
 	/* What asks for nothing takes everything. */
 	return (x == NULL || is_blank(x) || (y != NULL && strcmp(x, y) == 0));
@@ -218,10 +218,10 @@ static const char *
 check_mapping(const struct hooks_conf *c, size_t i)
 {
 	struct json_object	*m = json_object_array_get_idx(c->mappings, i);
-	const char		*key = obj_str(m, "sessionKey");
-	const char		*each = obj_str(m, "forEach");
-	const char		*mode = obj_str(m, "sessionMode");
-	const char		*action = obj_str(m, "action");
+	const char		*key = get_str(m, "sessionKey");
+	const char		*each = get_str(m, "forEach");
+	const char		*mode = get_str(m, "sessionMode");
+	const char		*action = get_str(m, "action");
 
 	if (!json_object_is_type(m, json_type_object))
 		return ("hooks.mappings holds something that is no object");
@@ -235,7 +235,7 @@ check_mapping(const struct hooks_conf *c, size_t i)
 		key = NULL;
 	if (mode != NULL && strcmp(mode, "persistent") == 0 && key == NULL &&
 	    (action == NULL || strcmp(action, "agent") == 0) &&
-	    c->default_key == NULL && obj_get(m, "transform") == NULL)
+	    c->default_key == NULL && get_any(m, "transform") == NULL)
 		return ("persistent hook mappings require sessionKey, "
 		    "hooks.defaultSessionKey, or a transform");
 	if (key != NULL && c->prefixes == NULL && template_has_places(key) &&
@@ -281,17 +281,17 @@ conf_load(struct hooks_conf *ret, const char **ret_why)
 	doc = hooks.host->conf_path(hooks.ctx, "hooks");
 	if (doc != NULL && json_object_deep_copy(doc, &c.doc, NULL) < 0)
 		return (-ENOMEM);
-	if (!json_object_get_boolean(obj_get(c.doc, "enabled"))) {
+	if (!json_object_get_boolean(get_any(c.doc, "enabled"))) {
 		*ret = c;
 		return (0);
 	}
-	c.token = obj_get(c.doc, "token");
-	v = obj_get(c.doc, "mappings");
+	c.token = get_any(c.doc, "token");
+	v = get_any(c.doc, "mappings");
 	c.mappings = json_object_is_type(v, json_type_array) ? v : NULL;
 	c.default_key = obj_trimmed(c.doc, "defaultSessionKey");
-	c.allows_key = json_object_get_boolean(obj_get(c.doc,
+	c.allows_key = json_object_get_boolean(get_any(c.doc,
 	    "allowRequestSessionKey"));
-	v = obj_get(c.doc, "maxBodyBytes");
+	v = get_any(c.doc, "maxBodyBytes");
 	c.max_body = v != NULL && json_object_get_int64(v) > 0 ?
 	    (uint64_t)json_object_get_int64(v) : HOOKS_BODY_MAX;
 	if (c.max_body > CHELA_ROUTE_BODY_MAX)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a request asks for, checked against the policy, and then done: a text for
- * an agent, a run, or several runs.
+ * What a request asks for, checked against the policy, and then done: a text
+ * for an agent, a run, or several runs.
  */
 #include "hooks.h"
 
@@ -103,8 +103,8 @@ rescope(const char *key, const char *agent_id, char *ret, size_t size)
 }
 
 /*
- * The canonical key of the session: the one asked for where that is allowed, the
- * configured one, or a new one. False: answered.
+ * The canonical key of the session: the one asked for where that is allowed,
+ * the configured one, or a new one. False: answered.
  */
 static bool
 session_of(struct call *call, const char *asked, enum key_source source,
@@ -182,7 +182,7 @@ wake(struct call *call, const char *text, bool is_now, const char *asked,
 	if (is_now)
 		(void)system->request_turn(key);
 	outcome = r == 1 ? "coalesced" : "queued";
-	before = obj_str(call->wake, "eventOutcome");
+	before = get_str(call->wake, "eventOutcome");
 	if (before == NULL || r == 0) {
 		json_object_put(call->wake);
 		call->wake = json_object_new_object();
@@ -198,7 +198,7 @@ reply_wake(struct call *call, bool is_now)
 
 	(void)obj_add(o, "ok", json_object_new_boolean(1));
 	(void)obj_add_str(o, "mode", is_now ? "now" : "next-heartbeat");
-	(void)obj_add_str(o, "eventOutcome", obj_str(call->wake,
+	(void)obj_add_str(o, "eventOutcome", get_str(call->wake,
 	    "eventOutcome"));
 	call_reply(call, 200, o);
 }
@@ -206,7 +206,7 @@ reply_wake(struct call *call, bool is_now)
 static bool
 is_str(struct json_object *o, const char *key, const char *value)
 {
-	const char	*s = obj_str(o, key);
+	const char	*s = get_str(o, key);
 
 	return (s != NULL && strcmp(s, value) == 0);
 }
@@ -222,7 +222,7 @@ has(struct json_object *o, const char *key)
 static bool
 agent_is_text(struct call *call)
 {
-	const char	*s = obj_str(call->payload, "agentId");
+	const char	*s = get_str(call->payload, "agentId");
 
 	if (!has(call->payload, "agentId") || (s != NULL && !is_blank(s)))
 		return (true);
@@ -247,7 +247,7 @@ dispatch_wake(struct call *call)
 		    "sessionKey must be a non-empty string");
 	else if (!is_now && key != NULL)
 		call_error(call, 400, "sessionKey requires mode=now");
-	else if (agent_of(call, obj_str(call->payload, "agentId"), false, id) &&
+	else if (agent_of(call, get_str(call->payload, "agentId"), false, id) &&
 	    wake(call, text, is_now, key, KEY_REQUEST, id))
 		reply_wake(call, is_now);
 	free(text);
@@ -363,7 +363,7 @@ delivery_of(struct call *call, const char *to, const char *account_id,
 static int64_t
 seconds_of(struct json_object *o)
 {
-	struct json_object	*v = obj_get(o, "timeoutSeconds");
+	struct json_object	*v = get_any(o, "timeoutSeconds");
 	double			 d;
 
 	if (!json_object_is_type(v, json_type_int) &&
@@ -509,7 +509,7 @@ agent_body(struct call *call, const struct texts *t, struct hook_run *run)
 {
 	struct json_object	*p = call->payload, *v;
 
-	v = obj_get(p, "waitForCompletion");
+	v = get_any(p, "waitForCompletion");
 	if (has(p, "waitForCompletion") &&
 	    !json_object_is_type(v, json_type_boolean)) {
 		call_error(call, 400, "waitForCompletion must be boolean");
@@ -528,7 +528,7 @@ agent_body(struct call *call, const struct texts *t, struct hook_run *run)
 		    "sessionMode must be isolated or persistent");
 		return (false);
 	}
-	v = obj_get(p, "deliver");
+	v = get_any(p, "deliver");
 	run->is_delivered = !json_object_is_type(v, json_type_boolean) ||
 	    json_object_get_boolean(v);
 	if (run->is_delivered && !delivery_of(call, t->to, t->account_id, run))
@@ -556,7 +556,7 @@ agent_begin(struct call *call, const struct texts *t, struct hook_run *run)
 	bool		 has_replay;
 
 	if (!agent_body(call, t, run) || !agent_of(call,
-	    obj_str(call->payload, "agentId"), false, id))
+	    get_str(call->payload, "agentId"), false, id))
 		return;
 	if (run->is_persistent && t->session_key == NULL) {
 		call_error(call, 400,
@@ -608,13 +608,13 @@ last_route(const char *agent_id, struct hook_run *run)
 	if (sessions == NULL || sessions->main_key(agent_id, key) < 0 ||
 	    sessions->get(key, &entry) < 0)
 		return (NULL);
-	run->channel = obj_str(entry, "lastChannel");
+	run->channel = get_str(entry, "lastChannel");
 	if (run->to == NULL)
-		run->to = obj_str(entry, "lastTo");
+		run->to = get_str(entry, "lastTo");
 	if (run->to == NULL)
 		run->channel = NULL;
 	if (run->channel != NULL)
-		run->account_id = obj_str(entry, "lastAccountId");
+		run->account_id = get_str(entry, "lastAccountId");
 	return (entry);
 }
 
@@ -638,20 +638,20 @@ mapped_agent(struct call *call, struct json_object *actions, size_t n)
 {
 	struct json_object	*a = json_object_array_get_idx(actions, n), *v;
 	struct json_object	*entry = NULL;
-	struct hook_run		 run = { .message = obj_str(a, "message") };
+	struct hook_run		 run = { .message = get_str(a, "message") };
 	struct scope		 scope = { .is_batch = call->is_batch };
 	unsigned char		 replay[HOOKS_DIGEST];
-	const char		*key, *asked = obj_str(a, "sessionKey");
+	const char		*key, *asked = get_str(a, "sessionKey");
 	const char		*channel;
 	char			 id[AGENT_SIZE], session[KEY_SIZE];
 	bool			 has_replay, ok;
 
-	v = obj_get(a, "deliver");
+	v = get_any(a, "deliver");
 	run.is_delivered = !json_object_is_type(v, json_type_boolean) ||
 	    json_object_get_boolean(v);
-	run.to = obj_str(a, "to");
-	if (!channel_of(call, obj_str(a, "channel"), run.is_delivered ?
-	    run.to : NULL, NULL, &channel) || !agent_of(call, obj_str(a,
+	run.to = get_str(a, "to");
+	if (!channel_of(call, get_str(a, "channel"), run.is_delivered ?
+	    run.to : NULL, NULL, &channel) || !agent_of(call, get_str(a,
 	    "agentId"), true, id))
 		return (false);
 	run.is_persistent = is_str(a, "sessionMode", "persistent");
@@ -664,16 +664,16 @@ mapped_agent(struct call *call, struct json_object *actions, size_t n)
 	if (!session_of(call, asked, is_str(a, "sessionKeySource", "static") ?
 	    KEY_STATIC : KEY_REQUEST, id, session))
 		return (false);
-	run.name = obj_str(a, "name");
+	run.name = get_str(a, "name");
 	if (run.name == NULL || is_blank(run.name))
 		run.name = "Hook";
 	run.agent_id = id;
 	run.session_key = session;
-	run.model = obj_str(a, "model");
-	run.thinking = obj_str(a, "thinking");
+	run.model = get_str(a, "model");
+	run.thinking = get_str(a, "thinking");
 	run.timeout_s = seconds_of(a);
 	run.wakes_now = !is_str(a, "wakeMode", "next-heartbeat");
-	run.is_raw = json_object_get_boolean(obj_get(a,
+	run.is_raw = json_object_get_boolean(get_any(a,
 	    "allowUnsafeExternalContent"));
 	run.is_batch = call->is_batch;
 	scope.agent_id = id;
@@ -698,9 +698,9 @@ mapped_wake(struct call *call, struct json_object *a)
 {
 	char	 id[AGENT_SIZE];
 
-	return (agent_of(call, obj_str(a, "agentId"), true, id) && wake(call,
-	    obj_str(a, "text"), !is_str(a, "mode", "next-heartbeat"),
-	    obj_str(a, "sessionKey"), is_str(a, "sessionKeySource", "static") ?
+	return (agent_of(call, get_str(a, "agentId"), true, id) && wake(call,
+	    get_str(a, "text"), !is_str(a, "mode", "next-heartbeat"),
+	    get_str(a, "sessionKey"), is_str(a, "sessionKeySource", "static") ?
 	    KEY_STATIC : KEY_REQUEST, id));
 }
 

@@ -338,120 +338,6 @@ on_head(struct chela_ctx *ctx, struct chela_http_in *rq, void *arg)
 	hooks.routes->set_user(rq, call);
 }
 
-/* Texts are used as texts that end in NUL: none is inside. */
-static bool
-has_nul(struct json_object *o)
-{
-	size_t	 i;
-
-	switch (json_object_get_type(o)) {
-	case json_type_string:
-		return (memchr(json_object_get_string(o), '\0',
-		    (size_t)json_object_get_string_len(o)) != NULL);
-	case json_type_array:
-		for (i = 0; i < json_object_array_length(o); i++) {
-			if (has_nul(json_object_array_get_idx(o, i)))
-				return (true);
-		}
-		return (false);
-	case json_type_object: {
-		json_object_object_foreach(o, key, value) {
-			(void)key;
-			if (has_nul(value))
-				return (true);
-		}
-		return (false);
-	    }
-	default:
-		return (false);
-	}
-}
-
-/* Gives an object, for anything else an empty one; NULL: error says why. */
-static struct json_object *
-parse(const char *bytes, size_t len, const char **ret_error)
-{
-	struct json_tokener	*tok;
-	struct json_object	*o = NULL;
-	enum json_tokener_error	 e = json_tokener_error_size;
-	size_t			 end = 0;
-
-	while (len > 0 && strchr(" \t\r\n", bytes[len - 1]) != NULL &&
-	    bytes[len - 1] != '\0')
-		len--;
-	if (len == 0)
-		return (json_object_new_object());
-	tok = json_tokener_new_ex(HOOKS_JSON_DEPTH);
-	if (tok == NULL) {
-		*ret_error = "out of memory";
-		return (NULL);
-	}
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT |
-	    JSON_TOKENER_VALIDATE_UTF8);
-	o = json_tokener_parse_ex(tok, bytes, (int)len);
-	e = json_tokener_get_error(tok);
-	if (e == json_tokener_continue && o == NULL) {
-		/* A number at the end is complete only when something follows. */
-		o = json_tokener_parse_ex(tok, " ", 1);
-		e = json_tokener_get_error(tok);
-		end = len;
-	} else {
-		end = json_tokener_get_parse_end(tok);
-	}
-	json_tokener_free(tok);
-	if (e != json_tokener_success || end < len) {
-		json_object_put(o);
-		*ret_error = e == json_tokener_error_depth ?
-		    "the JSON is nested too deeply" :
-		    e == json_tokener_continue ?
-		    "Unexpected end of JSON input" :
-		    "Unexpected token in JSON";
-		return (NULL);
-	}
-	if (has_nul(o)) {
-		json_object_put(o);
-		*ret_error = "NUL characters are not allowed";
-		return (NULL);
-	}
-	if (!json_object_is_type(o, json_type_object)) {
-		json_object_put(o);
-		o = json_object_new_object();
-	}
-	return (o);
-}
-
-/* Of a key's candidates the first that is one: not blank, not too long. */
-static char *
-key_of(const char *s)
-{
-	char			*key = s != NULL ? trimmed(s) : NULL;
-	const unsigned char	*p;
-	size_t			 n = 0;
-
-	/* Counted in UTF-16, as callers of other gateways count. */
-	for (p = (const unsigned char *)key; key != NULL && *p != '\0'; p++)
-		n += ((*p & 0xc0) != 0x80) + (*p >= 0xf0);
-	if (n > HOOKS_KEY_CHARS) {
-		free(key);
-		key = NULL;
-	}
-	return (key);
-}
-
-static char *
-idempotency_key(struct call *call)
-{
-	char	*key;
-
-	key = key_of(hooks.routes->header(call->rq, "idempotency-key"));
-	if (key == NULL)
-		key = key_of(hooks.routes->header(call->rq,
-		    "x-openclaw-idempotency-key"));
-	if (key == NULL)
-		key = key_of(obj_str(call->payload, "idempotencyKey"));
-	return (key);
-}
-
 static int
 put_query(const char *name, const char *value, void *arg)
 {
@@ -464,7 +350,7 @@ put_header(const char *name, const char *value, void *arg)
 {
 	static const char *const secret[] = { "authorization",
 		"proxy-authorization", "x-openclaw-token" };
-	const char	*old = obj_str(arg, name);
+	const char	*old = get_str(arg, name);
 	char		*both = NULL;
 	size_t		 i;
 	int		 r;
@@ -556,7 +442,7 @@ on_body(struct chela_ctx *ctx, struct chela_http_in *rq, const char *bytes,
 	if (call == NULL)
 		return;
 	call->is_busy = true;
-	call->payload = parse(bytes, len, &error);
+	call->payload = body_parse(bytes, len, &error);
 	if (call->payload == NULL)
 		call_error(call, 400, "%s", error);
 	else if (call->generation != hooks.generation)
@@ -565,7 +451,7 @@ on_body(struct chela_ctx *ctx, struct chela_http_in *rq, const char *bytes,
 	else if (!takes_work())
 		call_error(call, 503, "the gateway takes no new work");
 	else {
-		call->idempotency = idempotency_key(call);
+		call->idempotency = body_key(call);
 		if (strcmp(call->path, "wake") == 0)
 			dispatch_wake(call);
 		else if (strcmp(call->path, "agent") == 0)
@@ -573,6 +459,9 @@ on_body(struct chela_ctx *ctx, struct chela_http_in *rq, const char *bytes,
 		else
 			call_mapping(call);
 	}
+	/* Not while the call waits for a run, perhaps for hours. */
+	json_object_put(call->payload);
+	call->payload = NULL;
 	call->is_busy = false;
 	calls_sweep();
 }
@@ -662,7 +551,7 @@ ingress_update(void)
 		hooks.host->log(hooks.ctx, CHELA_LOG_ERR,
 		    "hooks.token is blank or has no value: hooks are not "
 		    "served");
-		/* A reference may get its value later, without a change here. */
+		/* A reference may get its value later. */
 		is_on = !json_object_is_type(hooks.conf.token,
 		    json_type_string);
 	}

@@ -80,8 +80,8 @@ bare(const char *s, size_t *ret_len)
 static bool
 matches(struct json_object *m, const struct mapping_input *in)
 {
-	struct json_object	*match = obj_get(m, "match");
-	const char		*want = obj_str(match, "path"), *have;
+	struct json_object	*match = get_any(m, "match");
+	const char		*want = get_str(match, "path"), *have;
 	char			*source;
 	size_t			 n, k;
 	bool			 ok;
@@ -95,7 +95,7 @@ matches(struct json_object *m, const struct mapping_input *in)
 	source = obj_trimmed(match, "source");
 	if (source == NULL)
 		return (true);
-	have = obj_str(in->payload, "source");
+	have = get_str(in->payload, "source");
 	ok = have != NULL && strcmp(have, source) == 0;
 	free(source);
 	return (ok);
@@ -123,7 +123,7 @@ put_text(struct mapping_job *job, struct json_object *action,
 {
 	struct template_input	 in = { job->payload, job->headers,
 				    job->query, job->path, job->now };
-	const char		*s = obj_str(job->mapping, from);
+	const char		*s = get_str(job->mapping, from);
 	char			*text, *bare_text;
 	int			 r;
 
@@ -154,7 +154,7 @@ put_same(struct mapping_job *job, struct json_object *action,
 	size_t			 i;
 
 	for (i = 0; i < n; i++) {
-		v = obj_get(job->mapping, names[i]);
+		v = get_any(job->mapping, names[i]);
 		if (v != NULL && obj_add(action, names[i],
 		    json_object_get(v)) < 0)
 			return (-ENOMEM);
@@ -172,8 +172,8 @@ action_base(struct mapping_job *job, struct json_object *a)
 	static const char *const same_wake[] = { "agentId" };
 	static const char *const texts[] = { "name", "to", "model",
 		"thinking" };
-	const char	*kind = obj_str(job->mapping, "action");
-	const char	*key = obj_str(job->mapping, "sessionKey");
+	const char	*kind = get_str(job->mapping, "action");
+	const char	*key = get_str(job->mapping, "sessionKey");
 	const char	*mode;
 	size_t		 i;
 	int		 r;
@@ -189,7 +189,7 @@ action_base(struct mapping_job *job, struct json_object *a)
 	if (r < 0)
 		return (r);
 	if (strcmp(kind, "wake") == 0) {
-		mode = obj_str(job->mapping, "wakeMode");
+		mode = get_str(job->mapping, "wakeMode");
 		r = put_text(job, a, "textTemplate", "text", false);
 		if (r == 0)
 			r = obj_add_str(a, "mode", mode != NULL ? mode : "now");
@@ -227,16 +227,16 @@ action_merge(struct json_object *a, struct json_object *over)
 	size_t			 i;
 
 	for (i = 0; i < sizeof members / sizeof members[0]; i++) {
-		v = obj_get(over, members[i].name);
+		v = get_any(over, members[i].name);
 		if (json_object_is_type(v, members[i].type) &&
 		    obj_add(a, members[i].name, json_object_get(v)) < 0)
 			return (-ENOMEM);
 	}
-	v = obj_get(over, "sessionKey");
+	v = get_any(over, "sessionKey");
 	if (!json_object_is_type(v, json_type_string))
 		return (0);
 	/* A program's key comes from the payload unless it says otherwise. */
-	s = obj_str(over, "sessionKeySource");
+	s = get_str(over, "sessionKeySource");
 	if (obj_add(a, "sessionKey", json_object_get(v)) < 0)
 		return (-ENOMEM);
 	if (is_blank(json_object_get_string(v))) {
@@ -251,7 +251,7 @@ action_merge(struct json_object *a, struct json_object *over)
 static bool
 is_text(struct json_object *o, const char *key)
 {
-	const char	*s = obj_str(o, key);
+	const char	*s = get_str(o, key);
 
 	return (s != NULL && !is_blank(s));
 }
@@ -260,14 +260,14 @@ is_text(struct json_object *o, const char *key)
 static const char *
 action_problem(struct json_object *a)
 {
-	const char	*source = obj_str(a, "sessionKeySource");
-	const char	*mode = obj_str(a, "mode");
-	const char	*session = obj_str(a, "sessionMode");
+	const char	*source = get_str(a, "sessionKeySource");
+	const char	*mode = get_str(a, "mode");
+	const char	*session = get_str(a, "sessionMode");
 
 	if (source != NULL && strcmp(source, "templated") == 0 &&
 	    !is_text(a, "sessionKey"))
 		return ("hook mapping sessionKey template rendered empty");
-	if (strcmp(obj_str(a, "kind"), "wake") == 0) {
+	if (strcmp(get_str(a, "kind"), "wake") == 0) {
 		if (!is_text(a, "text"))
 			return ("hook mapping requires text");
 		if (mode != NULL && strcmp(mode, "next-heartbeat") == 0 &&
@@ -439,8 +439,8 @@ item_put(struct mapping_job *job)
 static void
 job_run(struct mapping_job *job)
 {
-	struct json_object	*transform = obj_get(job->mapping, "transform");
-	struct json_object	*a, *command = obj_get(transform, "command");
+	struct json_object	*transform = get_any(job->mapping, "transform");
+	struct json_object	*a, *command = get_any(transform, "command");
 	const char		*why;
 	int			 r;
 
@@ -525,7 +525,7 @@ mapping_start(struct json_object *mapping, const struct mapping_input *in,
 	job->query = json_object_get(in->query);
 	job->path = strdup(in->path);
 	job->actions = json_object_new_array();
-	job->each = obj_str(mapping, "forEach");
+	job->each = get_str(mapping, "forEach");
 	if (job->each != NULL && is_blank(job->each))
 		job->each = NULL;
 	job->n_items = 1;
@@ -536,7 +536,7 @@ mapping_start(struct json_object *mapping, const struct mapping_input *in,
 		return (-ENOMEM);
 	}
 	if (job->each != NULL) {
-		list = obj_get(in->payload, job->each);
+		list = get_any(in->payload, job->each);
 		if (!json_object_is_type(list, json_type_array))
 			list = NULL;
 		job->items = json_object_get(list);

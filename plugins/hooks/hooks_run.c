@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs that hooks asked for. Those of one session begin one after the other, and
- * not while another run is in it; one that has not begun in time is given up. A
+ * Runs that hooks asked for. Those of one session begin one after the other,
+ * and not while another run is in it; one that has not begun in time is given up. A
  * run that came with an idempotency key is remembered for a while, so that the
  * same request finds it.
  */
@@ -17,7 +17,7 @@
 static const char	 late[] = "the hook's run did not begin in time";
 static const char	 unprepared[] = "the hook's run could not be prepared";
 
-static struct run		*first;		/* oldest first; a reference each */
+static struct run		*first;		/* oldest; counted, as all */
 static unsigned			 n_active;	/* not ended */
 static unsigned			 n_ended;	/* remembered */
 static bool			 is_posted;
@@ -165,7 +165,8 @@ run_end(struct run *run, const struct chela_agent_event *ev)
 	if (ev->delivery != NULL) {
 		was_sent = strcmp(ev->delivery, "sent") == 0;
 		was_tried = was_sent || strcmp(ev->delivery, "failed") == 0;
-		(void)obj_add(c, "delivered", json_object_new_boolean(was_sent));
+		(void)obj_add(c, "delivered",
+		    json_object_new_boolean(was_sent));
 		(void)obj_add(c, "deliveryAttempted",
 		    json_object_new_boolean(was_tried));
 		if (was_tried && !was_sent)
@@ -242,7 +243,7 @@ is_session_free(const struct run *run, const struct chela_agent_1 *agent)
 	return (agent->each(run->key, count_run, NULL) == 0);
 }
 
-/* An isolated run begins its session anew; a main session is nobody's to clear. */
+/* An isolated run begins its session anew, but never a main session. */
 static void
 begin_anew(const struct run *run, const struct chela_sessions_1 *sessions)
 {
@@ -465,7 +466,7 @@ run_drop(struct run *run)
 	run->is_new = false;
 }
 
-/* A run that never began is no answer to the same request: it is tried again. */
+/* A run that never began is no answer: the same request tries again. */
 struct run *
 run_replayed(const unsigned char replay[HOOKS_DIGEST])
 {

@@ -3,7 +3,8 @@ if PLUGIN_HOOKS
 plugin_LTLIBRARIES += plugins/hooks/hooks.la
 endif
 plugins_hooks_hooks_la_SOURCES = plugins/hooks/hooks.c plugins/hooks/hooks.h \
-	plugins/hooks/hooks_auth.c plugins/hooks/hooks_conf.c \
+	plugins/hooks/hooks_auth.c plugins/hooks/hooks_body.c \
+	plugins/hooks/hooks_conf.c \
 	plugins/hooks/hooks_dispatch.c plugins/hooks/hooks_ingress.c \
 	plugins/hooks/hooks_mapping.c plugins/hooks/hooks_run.c \
 	plugins/hooks/hooks_template.c plugins/hooks/hooks_template.h \
@@ -32,5 +33,6 @@ tests_unit_test_hooks_text_SOURCES = tests/unit/test_hooks_text.c \
 tests_unit_test_hooks_text_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_test_hooks_text_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_unit_test_hooks_text_LDADD = $(JSON_LIBS) $(CUNIT_LIBS) -lm
-tests_plugin_test_hooks_SOURCES = tests/plugin/test_hooks.c
+tests_plugin_test_hooks_SOURCES = tests/plugin/test_hooks.c \
+	tests/plugin/hooks_rig.c tests/plugin/hooks_rig.h
 tests_plugin_test_hooks_LDADD = $(FAKE_LIBS)
