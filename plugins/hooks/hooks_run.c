@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs that hooks asked for. Those of one session begin one after the other,
- * and not while another run is in it; one that has not begun in time is given up. A
- * run that came with an idempotency key is remembered for a while, so that the
- * same request finds it.
+ * and not while another run is in it; one that has not begun in time is given
+ * up. A run that came with an idempotency key is remembered for a while, so
+ * that the same request finds it.
  */
 #include "hooks.h"
 

@@ -2,8 +2,8 @@
 /*
  * Text from outside never stands beside an operator's words without saying so.
  * A text that imitates the marks is looked at in a folded form, in which
- * letters and brackets of other widths are the plain ones and invisible characters are
- * gone; what is replaced is the original.
+ * letters and brackets of other widths are the plain ones and invisible
+ * characters are gone; what is replaced is the original.
  */
 #include "hooks_wrap.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the test of plugin hooks stands on: the fake host with the real agents and
- * sessions, and in the place of other plugins an agent that runs what the test
- * says, texts that wait, a channel, and programs.
+ * What the test of plugin hooks stands on: the fake host with the real agents
+ * and sessions, and in the place of other plugins an agent that runs what the
+ * test says, texts that wait, a channel, and programs.
  */
 #ifndef TESTS_PLUGIN_HOOKS_RIG_H
 #define TESTS_PLUGIN_HOOKS_RIG_H

@@ -320,6 +320,13 @@ routing_is_the_operators(void)
 	post("/hooks/agent", "{\"message\":\"m\",\"sessionMode\":"
 	    "\"persistent\"}", 400, ERROR(
 	    "sessionKey is required when sessionMode is persistent"));
+	/* It fits as it is asked for, but not for the agent that is meant. */
+	CU_ASSERT_EQUAL(fake_conf(f, CONF(",\"allowRequestSessionKey\":true,"
+	    "\"defaultSessionKey\":\"agent:ops:x\","
+	    "\"allowedSessionKeyPrefixes\":[\"agent:ops:\"]")), 0);
+	post("/hooks/agent", "{\"message\":\"m\",\"sessionKey\":"
+	    "\"agent:ops:y\"}", 400,
+	    ERROR("sessionKey must start with one of: agent:ops:"));
 	CU_ASSERT_EQUAL(runs.n, 0);
 	CU_ASSERT_EQUAL(left.n, 0);
 	end();
@@ -400,14 +407,18 @@ runs_that_do_not_begin(void)
 
 	begin(CONF(""));
 	runs.r = -EINVAL;
-	rq = request("/hooks/agent", "{\"message\":\"m\"}");
+	rq = request("/hooks/agent",
+	    "{\"message\":\"m\",\"idempotencyKey\":\"k\"}");
 	go(&rq);
 	CU_ASSERT_EQUAL(status_of(&rq), 502);
 	CU_ASSERT(strlen(run_id(text_of(&rq))) == 36);
 	done(&rq);
+	/* What never began may be tried again with the same key. */
 	runs.r = 0;
-	rq = request("/hooks/agent", "{\"message\":\"m\"}");
+	rq = request("/hooks/agent",
+	    "{\"message\":\"m\",\"idempotencyKey\":\"k\"}");
 	go(&rq);
+	CU_ASSERT_EQUAL(runs.n, 1);
 	run_tell(0, CHELA_AGENT_ERROR, NULL, NULL);
 	CU_ASSERT_EQUAL(status_of(&rq), 502);
 	done(&rq);
