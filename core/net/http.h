@@ -15,7 +15,7 @@
 #include "core/net/net.h"
 
 #define HTTP_STALL_US		SEC_US(30) /* nothing of an answer is taken */
-#define HTTP_STRANGER_US	SEC_US(300) /* a stranger's connection, all of it */
+#define HTTP_STRANGER_US	SEC_US(300) /* a stranger's connection, all */
 #define HTTP_STRANGER_REQUESTS	100u	/* of one stranger's connection */
 #define HTTP_ANSWER_US		SEC_US(120) /* until somebody else sets it */
 #define HTTP_QUEUE_MAX		MIB(1)	/* queued bytes of a stream */

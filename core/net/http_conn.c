@@ -61,7 +61,7 @@ struct hreq {
 	bool			 is_kept;	/* the connection, afterwards */
 	bool			 is_chunked;	/* the answer */
 	bool			 is_drain_due;
-	bool			 is_broken;	/* to be killed at the next flush */
+	bool			 is_broken;	/* killed at the next flush */
 };
 
 static void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Bodies of requests (RFC 9112 sections 6 and 7), whole and byte by byte (AB-077). */
+/* Bodies of requests (RFC 9112 sections 6, 7), whole and byte by byte (AB-077). */
 #include <errno.h>
 #include <string.h>
 

@@ -34,7 +34,7 @@ SH_LOG_COMPILER = env $(script_env) sh
 # With Ed25519, which Python's library lacks and Node.js's has.
 device_scripts = tests/wire/test_devices.mjs tests/wire/test_access.mjs \
 	tests/wire/test_node_chat.mjs \
-	tests/wire/test_nginx.mjs \
+	tests/wire/test_bearer.mjs tests/wire/test_nginx.mjs \
 	tests/wire/test_push.mjs
 EXTRA_DIST += tests/wire/device.mjs $(device_scripts)
 if HAVE_NODE

@@ -129,7 +129,7 @@ struct chela_routes_1 {
 	/* The request; strings are lent and valid as long as rq. */
 	const char *(*method)(const struct chela_http_in *rq);	/* "POST" */
 	const char *(*path)(const struct chela_http_in *rq);	/* canonical */
-	const char *(*query)(const struct chela_http_in *rq);	/* as sent, or "" */
+	const char *(*query)(const struct chela_http_in *rq);	/* as sent */
 	/*
 	 * Each pair of the query, decoded (application/x-www-form-urlencoded);
 	 * lent until cb returns, which stops it with nonzero. -EBADMSG: an escape
@@ -145,7 +145,7 @@ struct chela_routes_1 {
 		    void *arg);				/* nonzero stops */
 	/* The client's address: the socket's, or whom a trusted proxy named. */
 	const char *(*remote)(const struct chela_http_in *rq);
-	int	(*is_local)(const struct chela_http_in *rq); /* direct, loopback */
+	int	(*is_local)(const struct chela_http_in *rq); /* loopback, direct */
 	int	(*is_tls)(const struct chela_http_in *rq);
 
 	/* The plugin's own pointer; NULL first. */
