@@ -158,6 +158,8 @@ rig_up(unsigned n)
 	list_init(&plug->timers);
 	list_init(&plug->watches);
 	list_init(&plug->close_cbs);
+	list_init(&plug->waiting);
+	quota_init(plug);
 	list_init(&plug->link);
 	list_append(&host->plugins, &plug->link);
 	CU_ASSERT_EQUAL_FATAL(host_start(host, &why), 0);
@@ -378,7 +380,7 @@ timers_end_with_their_owner(void)
 	for (i = 0; i < ROUNDS; i++)
 		loop_poke(loop);
 	CU_ASSERT_EQUAL(n_ticks, 1);
-	CU_ASSERT_EQUAL(plug->n_timers, 0);
+	CU_ASSERT_EQUAL(quota_used(plug, QUOTA_TIMERS), 0);
 	for (i = 0; i < 2; i++) {
 		timers[i] = host->table.timer_new(plug, tick_end, NULL);
 		CU_ASSERT_EQUAL(host->table.timer_set(timers[i], 0), 0);
@@ -388,7 +390,7 @@ timers_end_with_their_owner(void)
 	for (i = 0; i < ROUNDS; i++)
 		loop_poke(loop);
 	CU_ASSERT_EQUAL(n_ticks, 2);
-	CU_ASSERT_EQUAL(plug->n_timers, 0);
+	CU_ASSERT_EQUAL(quota_used(plug, QUOTA_TIMERS), 0);
 	rig_down(0);
 }
 
