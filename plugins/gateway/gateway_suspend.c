@@ -113,10 +113,12 @@ suspend_stop(void)
 static int
 refuse_conflict(struct chela_req *req)
 {
-	struct chela_error	 e = { .struct_size = sizeof e, .retryable = 1,
-	    .retry_after_ms = RETRY_MS };
+	struct chela_error	 e = { .struct_size = sizeof e, .retryable = 1 };
 	struct json_object	*d = json_object_new_object();
+	uint64_t		 now = gw.host->now_us();
 
+	/* The latest moment at which the other one is over. */
+	e.retry_after_ms = now < lease.end_us ? (lease.end_us - now) / 1000 : 0;
 	if (d == NULL ||
 	    json_add_str(d, "reason", "gateway-suspension-conflict") < 0 ||
 	    json_add_int(d, "expiresAtMs", (int64_t)lease.end_wall_ms) < 0) {

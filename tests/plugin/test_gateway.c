@@ -564,6 +564,7 @@ one_lease_at_a_time(void)
 	    "gateway-suspension-conflict");
 	CU_ASSERT_EQUAL(fake_int(r, "error.details.expiresAtMs"),
 	    NOW_MS + 180000);
+	CU_ASSERT_EQUAL(fake_int(r, "error.retryAfterMs"), 30000);
 	json_object_put(r);
 	r = fake_call(f, reader, "gateway.suspend.status",
 	    "{\"suspensionId\":\"other\"}");
