@@ -36,3 +36,9 @@ tests_unit_test_hooks_text_LDADD = $(JSON_LIBS) $(CUNIT_LIBS) -lm
 tests_plugin_test_hooks_SOURCES = tests/plugin/test_hooks.c \
 	tests/plugin/hooks_rig.c tests/plugin/hooks_rig.h
 tests_plugin_test_hooks_LDADD = $(FAKE_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_hooks
+tests_fuzz_fuzz_hooks_SOURCES = tests/fuzz/fuzz_hooks.c tests/fuzz/replay.c \
+	plugins/hooks/hooks_template.c plugins/hooks/hooks_wrap.c
+tests_fuzz_fuzz_hooks_LDADD = $(JSON_LIBS) -lm
+EXTRA_DIST += tests/fuzz/corpus/hooks
