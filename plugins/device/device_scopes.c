@@ -18,13 +18,36 @@ static struct wait		*waits;
 static unsigned			 n_waits;
 static struct chela_timer	*timer;
 
+/* A connection without a device has nothing to upgrade; it is told so. */
+static int
+has_no_device(struct chela_req *req)
+{
+	struct chela_conn_info	 info = { .struct_size = sizeof info };
+	struct chela_error	 e = { .struct_size = sizeof e };
+	struct chela_conn	*conn = host->req_conn(req);
+
+	if (conn == NULL || host->conn_info(conn, &info) < 0 ||
+	    *info.device_id != '\0')
+		return (0);
+	e.details = json_object_new_object();
+	(void)json_object_object_add(e.details, "code",
+	    json_object_new_string("DEVICE_IDENTITY_REQUIRED"));
+	(void)json_object_object_add(e.details, "recommendedNextStep",
+	    json_object_new_string("reopen_control_ui_securely"));
+	(void)host->req_fail_with(req, "INVALID_REQUEST", &e,
+	    "scope upgrades need a paired device");
+	return (1);
+}
+
 int
 device_request_upgrade(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
-	struct call	*c = call_new(req, NULL,
-			    "scope upgrades need a paired device");
+	struct call	*c;
 
+	if (has_no_device(req))
+		return (0);
+	c = call_new(req, NULL, "scope upgrades need a paired device");
 	if (c == NULL)
 		return (-ENOMEM);
 	return (call_started(ctx, c, core_access->upgrade(ctx,
@@ -108,7 +131,7 @@ device_wait_upgrade(struct chela_ctx *ctx, struct chela_req *req,
 	const char	*id = param(params, "requestId");
 	struct wait	*w;
 
-	if (answer(req, id))
+	if (has_no_device(req) || answer(req, id))
 		return (0);
 	if (n_waits >= UPGRADE_WAITS_MAX)
 		return (host->req_fail(req, "UNAVAILABLE",

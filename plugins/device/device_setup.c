@@ -245,8 +245,7 @@ device_setup_status(struct chela_ctx *ctx, struct chela_req *req,
 
 	(void)ctx;
 	if (core_access->setup_status(param(params, "setupId"), &status) < 0)
-		return (host->req_fail(req, "INVALID_REQUEST",
-		    "unknown setupId"));
+		return (host->req_reply(req, json_object_new_object()));
 	o = json_object_new_object();
 	what = param(status, "status");
 	if (strcmp(what, "completed") == 0 ||

@@ -312,15 +312,20 @@ int
 models_auth_status(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
 {
+	struct chela_error	 e = { .struct_size = sizeof e };
 	struct provider		 all[PROVIDERS_MAX];
 	struct json_object	*out, *rows, *caps;
 	const char		*agent_id = get_text(params, "agentId");
 	uint32_t		 i, n;
 
 	(void)ctx;
-	if (agent_id != NULL && !agent_known(agent_id))
-		return (models.host->req_fail(req, "INVALID_REQUEST",
+	if (agent_id != NULL && !agent_known(agent_id)) {
+		e.details = json_object_new_object();
+		set_str(e.details, "code", "UNKNOWN_AGENT_ID");
+		set_str(e.details, "agentId", agent_id);
+		return (models.host->req_fail_with(req, "INVALID_REQUEST", &e,
 		    "unknown agent id \"%.200s\"", agent_id));
+	}
 	out = json_object_new_object();
 	rows = json_object_new_array();
 	caps = json_object_new_array();

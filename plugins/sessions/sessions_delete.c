@@ -147,7 +147,7 @@ sessions_delete(struct chela_ctx *ctx, struct chela_req *req,
 
 	if (call_key(req, params, "key", key) < 0)
 		return (0);
-	if (key_is_main(key))
+	if (key_is_main(key) || strcmp(key, "global") == 0)
 		return (sessions.host->req_fail(req, ERR_BAD,
 		    "Cannot delete the main session (%s).", key));
 	s = sess_find(key);

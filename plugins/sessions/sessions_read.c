@@ -317,6 +317,9 @@ sessions_search(struct chela_ctx *ctx, struct chela_req *req,
 	struct search	*q;
 	int		 r;
 
+	if (query[strspn(query, " \t\r\n")] == '\0')
+		return (sessions.host->req_fail(req, ERR_BAD,
+		    "query must not be empty"));
 	q = calloc(1, sizeof *q);
 	if (q == NULL)
 		return (-ENOMEM);

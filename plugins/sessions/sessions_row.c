@@ -69,6 +69,10 @@ row_build(struct sess *s)
 	set_int(row, "updatedAt", (int64_t)s->updated_ms);
 	json_object_object_add(row, "archived",
 	    json_object_new_boolean(s->archived));
+	json_object_object_add(row, "pinned", json_object_new_boolean(0));
+	json_object_object_add(row, "unread", json_object_new_boolean(0));
+	if (strcmp(get_str(row, "kind"), "direct") == 0)
+		set_str(row, "chatType", "direct");
 	for (i = 0; i < sizeof row_members / sizeof row_members[0]; i++) {
 		v = get_any(entry, row_members[i]);
 		if (v != NULL)

@@ -203,6 +203,11 @@ await answers("models.list", { view: "default", includeDetails: undefined }, (r)
 	assert.ok(r.models.some((m) => m.id === "parrot" &&
 		m.provider === "scripted")));
 await answers("models.authStatus", {}, isArray("providers"));
+await check("models.authStatus of no agent: details name it", async () => {
+	const f = await op.frame("models.authStatus", { agentId: "nobody" });
+	assert.deepEqual(f.error.details,
+		{ code: "UNKNOWN_AGENT_ID", agentId: "nobody" });
+});
 await answers("models.probe", { provider: "scripted" }, (r) =>
 	assert.equal(r.status, "ok"));
 
@@ -374,8 +379,11 @@ await answers("sessions.list", { limit: 1, includeDerivedTitles: true,
 	isArray("sessions")(r);
 	assert.equal(r.sessions.length, 1);
 	assert.equal(r.hasMore, true);
-	for (const s of r.sessions)
+	for (const s of r.sessions) {
 		conforms("sessions.list", "SessionRow", s);
+		assert.deepEqual([s.pinned, s.unread, s.chatType],
+			[false, false, "direct"]);
+	}
 });
 await answers("sessions.list", { search: "no such thing" }, (r) =>
 	assert.deepEqual(r.sessions, []), "without a hit");
@@ -386,6 +394,8 @@ await answers("sessions.describe", { key: "agent:main:nowhere" }, (r) =>
 await answers("sessions.preview", { keys: ["main", "agent:main:nowhere"] }, (r) =>
 	assert.deepEqual(r.previews.map((p) => p.status), ["ok", "missing"]));
 await answers("sessions.get", { key: "main" }, isArray("messages"));
+await refuses("sessions.search", { query: " " }, "INVALID_REQUEST",
+	/^query must not be empty$/, "blank");
 await answers("sessions.search", { query: "quick brown" }, (r) =>
 	assert.ok(r.results.some((h) => h.sessionKey === "agent:main:main")));
 await answers("sessions.usage", {}, (r) => {
@@ -417,6 +427,8 @@ await answers("sessions.delete", { key: "agent:main:other" }, (r) =>
 	assert.deepEqual([r.ok, r.deleted], [true, true]));
 await answers("sessions.delete", { key: "agent:main:other" }, (r) =>
 	assert.equal(r.deleted, false), "again");
+await refuses("sessions.delete", { key: "global" }, "INVALID_REQUEST",
+	/^Cannot delete the main session \(global\)\./, "global");
 await refuses("sessions.delete", { key: "main" }, "INVALID_REQUEST",
 	/^Cannot delete the main session \(agent:main:main\)\./);
 
@@ -523,7 +535,7 @@ await answers("audit.run.inspect", { runId: "nowhere" }, (r) =>
 const isList = (n) => (r) => assert.equal(Array.isArray(r) && r.length, n);
 for (const m of ["exec.approval.list", "plugin.approval.list",
 	"openclaw.approval.list"])
-	await answers(m, {}, isList(0));
+	await answers(m, { more: 1 }, isList(0));
 await refuses("exec.approval.request", { command: " " }, "INVALID_REQUEST",
 	/^command is required$/, "blank");
 await answers("exec.approval.request", { command: "uname" }, (r) =>
@@ -643,6 +655,16 @@ await refuses("push.web.preferences.set", { endpoint, scope: "device",
 	/^subscription is not bound to this device$/);
 await refuses("push.test", { nodeId: "n1" }, "INVALID_REQUEST",
 	/^node n1 has no APNs registration/);
+
+await check("device.scopes: without a device, in details too", async () => {
+	for (const [m, params] of [
+		["device.scopes.requestUpgrade", { scopes: ["operator.read"] }],
+		["device.scopes.waitUpgrade", { requestId: "x" }]]) {
+		const f = await op.frame(m, params);
+		assert.deepEqual(f.error.details, { code: "DEVICE_IDENTITY_REQUIRED",
+			recommendedNextStep: "reopen_control_ui_securely" }, m);
+	}
+});
 
 /* --- what every connection may and may not do */
 
