@@ -118,7 +118,6 @@ svc_plugins(void)
 	(void)json_add(o, "errors", errors);
 	(void)json_add(o, "unavailable", json_object_new_array());
 	trouble = json_object_new_array();
-	(void)json_add(o, "trouble", trouble);
 	list_each(l, tmp, &svc_host->plugins) {
 		struct chela_ctx *ctx = container_of(l, struct chela_ctx, link);
 
@@ -137,6 +136,11 @@ svc_plugins(void)
 		    crash_count(ctx) != 0)
 			(void)json_push(trouble, plugin_trouble(ctx));
 	}
+	/* OpenClaw's clients know no such member: most never see it. */
+	if (json_object_array_length(trouble) > 0)
+		(void)json_add(o, "trouble", trouble);
+	else
+		json_object_put(trouble);
 	return (o);
 }
 

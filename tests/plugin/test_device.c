@@ -241,7 +241,8 @@ begin_with(const char *conf)
 	pairer = fake_conn_new(f, &(struct fake_conn_opt){
 	    .scopes = "pairing" });
 	admin = fake_conn_new(f, &(struct fake_conn_opt){ .scopes = "admin" });
-	reader = fake_conn_new(f, &(struct fake_conn_opt){ .scopes = "read" });
+	reader = fake_conn_new(f, &(struct fake_conn_opt){ .scopes = "read",
+	    .device_id = "d1" });
 }
 
 static void
@@ -717,6 +718,11 @@ waiting_for_more_scopes(void)
 	r = ok(reader, "device.scopes.requestUpgrade",
 	    "{\"scopes\":[\"operator.write\"]}");
 	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.requestId"), "u1");
+	json_object_put(r);
+	r = fake_call(f, pairer, "device.scopes.requestUpgrade",
+	    "{\"scopes\":[\"operator.write\"]}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "error.details.code"),
+	    "DEVICE_IDENTITY_REQUIRED");
 	json_object_put(r);
 	core.r = -ENOENT;
 	fails(reader, "device.scopes.requestUpgrade",

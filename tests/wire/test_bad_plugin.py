@@ -52,7 +52,8 @@ def trouble(c):
     ok, health, error = c.call("health", {"probe": True})
     if not ok:
         raise AssertionError(error)
-    found = [t for t in health["plugins"]["trouble"] if t["id"] == "bad"]
+    found = [t for t in health["plugins"].get("trouble", [])
+             if t["id"] == "bad"]
     _, listed, _ = c.call("plugins.list", {})
     text = [d["message"] for d in listed["diagnostics"]
             if d.get("pluginId") == "bad" and d["level"] == "warn"]
