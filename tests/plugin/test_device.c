@@ -437,7 +437,8 @@ only_the_scopes_of_the_table_let_in(void)
 	    .scopes = "write approvals questions talk.secrets" });
 	node = fake_conn_new(f, &(struct fake_conn_opt){
 	    .role = CHELA_ROLE_NODE });
-	none = fake_conn_new(f, &(struct fake_conn_opt){ .scopes = "talk" });
+	none = fake_conn_new(f, &(struct fake_conn_opt){ .scopes = "talk",
+	    .device_id = "d2" });
 	for (i = 0; i < N_OF(rows); i++) {
 		(void)snprintf(text, sizeof text, "missing scope: operator.%s",
 		    rows[i].scope);
