@@ -185,6 +185,29 @@ with Gateway(config=QUICK) as g:
             matches(c.call("gateway.suspend.status", {})[2]["message"],
                     "^invalid gateway.suspend.status params")
 
+    @check("a suspension is handed to who ends this process, and no other")
+    def _():
+        with Openclaw(g).hello() as c:
+            own = {"pid": g.pid, "processInstanceId":
+                   c.call("system.info", {})[1]["processInstanceId"]}
+            one = c.call("gateway.suspend.prepare", {"requestId": "h"})[1]
+            ident = one["suspensionId"]
+
+            def handoff(**over):
+                return c.call("gateway.suspend.handoff", {
+                    "suspensionId": ident, "target": dict(own, **over)})
+
+            equal(handoff(pid=g.pid + 1)[2]["code"], "UNAVAILABLE")
+            equal(handoff(processInstanceId="x")[2]["code"], "UNAVAILABLE")
+            for _ in range(2):
+                equal(handoff()[1], {"status": "armed", "suspensionId": ident,
+                                     "expiresAtMs": one["expiresAtMs"]})
+            # Who does not end it after all takes it back.
+            equal(c.call("gateway.suspend.resume",
+                         {"suspensionId": ident})[1]["resumed"], True)
+            equal(handoff()[2]["message"],
+                  "gateway suspension id does not match")
+
     @check(f"{CLIENTS} who connect during {RESTARTS} restarts are served")
     def _():
         c = Openclaw(g).hello()
