@@ -5,6 +5,7 @@ core_daemon_chelad_SOURCES = core/daemon/daemon.h core/daemon/http.c \
 	core/daemon/main.c core/daemon/notify.c core/daemon/notify.h \
 	core/daemon/options.c core/daemon/options.h \
 	core/daemon/refs.c core/daemon/refs.h \
+	core/daemon/refs_exec.c \
 	core/daemon/restart.c core/daemon/restart.h core/daemon/secrets.c core/daemon/tls.c
 core_daemon_chelad_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DCHELA_VERSION_STRING='"$(PACKAGE_VERSION)"' \

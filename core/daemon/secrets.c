@@ -98,8 +98,8 @@ is_loopback_bind(const char *bind)
 }
 
 /*
- * A reference that is still one: only the environment and files are asked before
- * plugins are there. A token of our own in its place would lock everybody out who has theirs.
+ * A reference that is still one: the store is asked when plugins are there, and
+ * not before. A token of our own in its place would lock everybody out who has theirs.
  */
 static bool
 is_elsewhere(struct conf *conf, const char *path)
@@ -107,7 +107,7 @@ is_elsewhere(struct conf *conf, const char *path)
 	if (!json_object_is_type(conf_get(conf, path), json_type_object))
 		return (false);
 	log_err("auth", "%s cannot be read from that source (give it with "
-	    "source \"env\" or \"file\", $CHELA_TOKEN, $CHELA_PASSWORD or --token-file)",
+	    "source \"env\", \"file\" or \"exec\", $CHELA_TOKEN, $CHELA_PASSWORD or --token-file)",
 	    path);
 	return (true);
 }
@@ -119,7 +119,7 @@ from_file(const struct ref *ref, const char *path, const char **ret_text)
 	if (!ref->is_set)
 		return (0);
 	if (ref->r < 0) {
-		log_err("auth", "%s cannot be read from its file (%s)", path,
+		log_err("auth", "%s cannot be had (%s)", path,
 		    ref_problem(ref));
 		return (-EINVAL);
 	}

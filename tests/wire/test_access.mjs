@@ -608,9 +608,61 @@ await check("AB-046 the secret is kept in a file, which is the gateway's alone",
 	// What cannot be read changes nothing.
 	gw.writeConfig(ref("/gateway/none"));
 	gw.child.kill("SIGHUP");
-	await gw.logged(/cannot be read from its file \(it is not there\)/);
+	await gw.logged(/gateway.auth.token cannot be had \(it is not there\)/);
 	await two.call("health");
 	assert.ok(!/(first|second) secret/.test(gw.log));
+	await gw.stop();
+});
+
+await check("AB-046 a command knows the secret, within its limits", async () => {
+	const gw = new Gateway({ token: "" });
+	const command = `${gw.dir}/ask`;
+	const put = (script, mode = 0o700) => {
+		fs.writeFileSync(command, `#!/bin/sh\n${script}\n`);
+		fs.chmodSync(command, mode);
+	};
+	const ref = (more = {}, id = "gw/token") => ({ gateway: { auth: { token:
+		{ source: "exec", provider: "own", id } } }, secrets: { providers:
+		{ own: { source: "exec", command, ...more } } } });
+	const starts = (config, why) => assert.rejects(
+		new Gateway({ config, token: "", dir: gw.dir }).start(), why);
+	const answer = `read q; printf '%s' "$q" > ${gw.dir}/question; ` +
+		`env > ${gw.dir}/env; ls /proc/self/fd > ${gw.dir}/fds; echo '{"protocolVersion":1,"values":` +
+		`{"gw/token":"what it knows"}}'`;
+	put(answer, 0o720);
+	await starts(ref(), /others may change the command/);
+	put(answer);
+	await starts(ref({ trustedDirs: ["/usr"] }), /trustedDirs/);
+	await starts(ref({}, "another"), /it is not there/);
+	await starts({ ...ref(), secrets: {} }, /no such command/);
+	put("echo what it knows");
+	await starts(ref(), /answer cannot be read/);
+	put("exit 3");
+	await starts(ref(), /the command failed/);
+	put("sleep 100");
+	await starts(ref({ timeoutMs: 300 }), /took too long/);
+	put("yes");
+	await starts(ref({ maxOutputBytes: 10_000 }), /too large/);
+	put("echo what it knows");
+	const line = await new Gateway({ config: ref({ jsonOnly: false }),
+		token: "", dir: gw.dir }).start();
+	await entered(line, { ...deviceless, auth: { token: "what it knows" } });
+	await line.stop();
+	put(answer);
+	gw.config = ref({ trustedDirs: [gw.dir], env: { A: "b" },
+		args: ["x"] });
+	gw.env = { NOT_FOR_IT: "1" };
+	await gw.start();
+	await entered(gw, { ...deviceless, auth: { token: "what it knows" } });
+	await refused(gw, { ...deviceless, auth: { token: "guess" } });
+	assert.deepEqual(JSON.parse(fs.readFileSync(`${gw.dir}/question`)),
+		{ protocolVersion: 1, provider: "own", ids: ["gw/token"] });
+	const env = fs.readFileSync(`${gw.dir}/env`, "utf8");
+	assert.match(env, /^A=b$/m);
+	assert.ok(!/NOT_FOR_IT|HOME=/.test(env));
+	// Its own three, and the folder that ls looks at.
+	assert.equal(fs.readFileSync(`${gw.dir}/fds`, "utf8"), "0\n1\n2\n3\n");
+	assert.ok(!gw.log.includes("what it knows"));
 	await gw.stop();
 });
 
