@@ -29,6 +29,7 @@
 #define HOOKS_JSON_VALUES	32768u	/* in a body; each takes memory */
 #define HOOKS_CALLS_MAX		256u	/* requests under way */
 #define HOOKS_RUNS_MAX		512u	/* that wait or run */
+#define HOOKS_TEXTS_MAX		(64u * 1024u * 1024u) /* of those that wait */
 #define HOOKS_ADMIT_US		UINT64_C(15000000) /* until a run has begun */
 #define HOOKS_BATCH_US		UINT64_C(8000000)  /* answer to a batch */
 #define HOOKS_ITEMS_MAX		200u	/* of a batch */
@@ -117,7 +118,7 @@ struct run {
 	char			*key;		/* canonical */
 	char			*agent_id;
 	char			*name;
-	char			*message;	/* NULL once begun */
+	char			*message;	/* NULL: the agent has it */
 	char			*channel;
 	char			*to;
 	char			*account_id;

@@ -20,8 +20,18 @@ static const char	 unprepared[] = "the hook's run could not be prepared";
 static struct run		*first;		/* oldest; counted, as all */
 static unsigned			 n_active;	/* not ended */
 static unsigned			 n_ended;	/* remembered */
+static size_t			 n_bytes;	/* of their messages */
 static bool			 is_posted;
 static const struct chela_agent_1 *watched;
+
+static void
+message_free(struct run *run)
+{
+	if (run->message != NULL)
+		n_bytes -= strlen(run->message);
+	free(run->message);
+	run->message = NULL;
+}
 
 static void
 run_free(struct run *run)
@@ -33,7 +43,7 @@ run_free(struct run *run)
 	free(run->key);
 	free(run->agent_id);
 	free(run->name);
-	free(run->message);
+	message_free(run);
 	free(run->channel);
 	free(run->to);
 	free(run->account_id);
@@ -99,8 +109,7 @@ run_over(struct run *run, enum run_state state)
 	if (run->timer != NULL)
 		hooks.host->timer_free(run->timer);
 	run->timer = NULL;
-	free(run->message);
-	run->message = NULL;
+	message_free(run);
 	run->refs++;
 	prune();
 	ingress_changed();
@@ -283,8 +292,10 @@ run_begin(struct run *run, const struct chela_agent_1 *agent)
 	}
 	run->state = RUN_ASKED;
 	r = agent->start(&rq, &why);
-	if (r >= 0)
+	if (r >= 0) {
+		message_free(run);
 		return;
+	}
 	if (r == -EINVAL && why != NULL && *why != '\0') {
 		run->why = strdup(why);
 		hooks.host->log(hooks.ctx, CHELA_LOG_WARNING,
@@ -408,7 +419,9 @@ run_new(const struct hook_run *what, const unsigned char *replay,
 {
 	struct run	*run, **link;
 
-	if (n_active >= HOOKS_RUNS_MAX)
+	/* The envelopes add a little: the sum may be above. */
+	if (n_active >= HOOKS_RUNS_MAX || n_bytes >= HOOKS_TEXTS_MAX ||
+	    strlen(what->message) > HOOKS_TEXTS_MAX - n_bytes)
 		return (-EBUSY);
 	run = calloc(1, sizeof *run);
 	if (run == NULL)
@@ -419,6 +432,8 @@ run_new(const struct hook_run *what, const unsigned char *replay,
 	run->is_delivered = what->is_delivered;
 	run->wakes_now = what->wakes_now;
 	run->message = message_of(what);
+	if (run->message != NULL)
+		n_bytes += strlen(run->message);
 	run->name = plain_name(what->name);
 	if (run->message == NULL || run->name == NULL ||
 	    copy(&run->key, what->session_key) < 0 ||

@@ -460,6 +460,45 @@ runs_that_do_not_begin(void)
 	end();
 }
 
+/* Who has the token cannot make it hold more than this. */
+static void
+what_waits_is_bounded(void)
+{
+	struct ask	 rq, open[256];
+	unsigned	 i;
+
+	begin(CONF(""));
+	runs.others = 1;
+	for (i = 0; i < 512; i++) {
+		rq = request("/hooks/agent", "{\"message\":\"m\"}");
+		go(&rq);
+		CU_ASSERT_EQUAL(status_of(&rq), 0);
+		fake_http_leave(rq.h);
+		done(&rq);
+	}
+	post("/hooks/agent", "{\"message\":\"m\"}", 503,
+	    ERROR("too many hook runs are under way"));
+	post("/hooks/wake", "{\"text\":\"m\"}", 200, "{\"ok\":true,"
+	    "\"mode\":\"now\",\"eventOutcome\":\"queued\"}");
+	fake_advance(f, 16000000);
+	for (i = 0; i < 256; i++) {
+		open[i] = request("/hooks/agent", "{\"message\":\"m\"}");
+		go(&open[i]);
+		CU_ASSERT_EQUAL(status_of(&open[i]), 0);
+	}
+	rq = request("/hooks/agent", "{\"message\":\"m\"}");
+	rq.is_slow = true;
+	go(&rq);
+	expect(&rq, 503, "Service Unavailable");
+	fake_advance(f, 16000000);
+	for (i = 0; i < 256; i++) {
+		CU_ASSERT_EQUAL(status_of(&open[i]), 503);
+		done(&open[i]);
+	}
+	CU_ASSERT_EQUAL(runs.n, 0);
+	end();
+}
+
 /* The run id that a request gets; its run begins at once. */
 static const char *
 replay(const char *body, const char *header, const char *path)
@@ -730,6 +769,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(routing_is_the_operators),
 	CU_CASE(runs_begin_and_end),
 	CU_CASE(runs_that_do_not_begin),
+	CU_CASE(what_waits_is_bounded),
 	CU_CASE(replays_are_known),
 	CU_CASE(mappings_are_applied),
 	CU_CASE(batches_are_bounded),
