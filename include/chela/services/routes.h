@@ -20,7 +20,9 @@
  *
  * A client keeps its budget as a stranger until authorize() let it in or the
  * plugin calls trust(); only then may an answer take longer than
- * CHELA_ROUTE_STRANGER_US.
+ * CHELA_ROUTE_STRANGER_US. A client that closes its half of the connection has left.
+ * Connections are kept for further requests, one at a time (RFC 9112 section 9.3);
+ * what was answered without its body being read ends them.
  */
 #ifndef CHELA_SERVICES_ROUTES_H
 #define CHELA_SERVICES_ROUTES_H
