@@ -72,7 +72,9 @@ error_details(const char *code, const char *message, bool was_dispatched)
 	struct json_object	*d = json_object_new_object();
 	struct json_object	*e = json_object_new_object();
 
-	nodes_add_str(d, "code", code);
+	/* What the node itself says is no code of this gateway's. */
+	if (!was_dispatched)
+		nodes_add_str(d, "code", code);
 	nodes_add_str(e, "code", code);
 	nodes_add_str(e, "message", message);
 	nodes_add(d, "nodeError", e);

@@ -239,6 +239,7 @@ invoke_goes_to_one_node_and_back(void)
 	    "error.details.nodeCommandDispatched"), "true");
 	CU_ASSERT_STRING_EQUAL(fake_str(e, "error.details.nodeError.code"),
 	    "E1");
+	CU_ASSERT_PTR_NULL(fake_get(e, "error.details.code"));
 	fake_req_free(rq);
 	down();
 }
