@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../common/secret.h"
 #include "hooks_template.h"
 
 #define PATH_DEFAULT	"/hooks"
@@ -30,23 +31,9 @@ conf_free(struct hooks_conf *c)
 const char *
 conf_token(const struct hooks_conf *c)
 {
-	const struct chela_secrets_1	*secrets;
-	const char			*text = NULL, *id;
+	const char	*text;
 
-	if (json_object_is_type(c->token, json_type_string)) {
-		text = json_object_get_string(c->token);
-	} else if (c->token != NULL) {
-		id = get_str(c->token, "id");
-		secrets = hooks_service(CHELA_SECRETS_SERVICE);
-		if (secrets != NULL && secrets->get(c->token, &text) == 0)
-			;
-		else if (id != NULL && get_str(c->token, "provider") == NULL &&
-		    get_str(c->token, "source") != NULL &&
-		    strcmp(get_str(c->token, "source"), "env") == 0)
-			text = getenv(id);
-		else
-			text = NULL;
-	}
+	text = secret_text(hooks.host, hooks.ctx, c->token);
 	return (text == NULL || is_blank(text) ? NULL : text);
 }
 

@@ -13,7 +13,8 @@
 #include <strings.h>
 
 #include <chela/services/agents.h>
-#include <chela/services/secrets.h>
+
+#include "../common/secret.h"
 
 static struct json_object *
 conf_path(const char *path)
@@ -181,35 +182,11 @@ provider_needs_key(const struct provider *p)
 	return (p->conf != NULL && get_text(p->conf, "baseUrl") == NULL);
 }
 
-/*
- * A secret is text, or a reference to where it is kept: {source, provider?, id}.
- * Those to the environment do without the plugin secrets. Lent, or NULL.
- */
-static const char *
-secret_text(struct json_object *v)
-{
-	const struct chela_secrets_1	*secrets;
-	const char			*source, *id;
-
-	if (json_object_is_type(v, json_type_string))
-		return (json_object_get_string_len(v) > 0 ?
-		    json_object_get_string(v) : NULL);
-	source = get_text(v, "source");
-	id = get_text(v, "id");
-	if (source == NULL || id == NULL)
-		return (NULL);
-	if (strcmp(source, "env") == 0 && get_text(v, "provider") == NULL) {
-		id = getenv(id);
-		return (id != NULL && *id != '\0' ? id : NULL);
-	}
-	secrets = models.host->svc_import(models.ctx, CHELA_SECRETS_SERVICE);
-	return (secrets != NULL && secrets->get(v, &id) == 0 ? id : NULL);
-}
-
 static const char *
 provider_key(const struct provider *p)
 {
-	return (secret_text(get_any(p->conf, "apiKey")));
+	return (secret_text(models.host, models.ctx,
+	    get_any(p->conf, "apiKey")));
 }
 
 /* Headers with their secrets; one without a value is left out. Gives. */
@@ -222,12 +199,36 @@ headers_resolved(struct json_object *headers)
 	if (out == NULL)
 		return (NULL);
 	json_object_object_foreach(headers, name, val) {
-		text = secret_text(val);
+		text = secret_text(models.host, models.ctx, val);
 		if (text != NULL)
 			(void)json_object_object_add(out, name,
 			    json_object_new_string(text));
 	}
 	return (out);
+}
+
+/* The path of a reference below the provider that has no value, or false. */
+static bool
+secret_missing(const struct provider *p, char *ret, size_t size)
+{
+	struct json_object	*key = get_any(p->conf, "apiKey");
+	struct json_object	*headers = get_any(p->conf, "headers");
+
+	if (secret_is_ref(key) && provider_key(p) == NULL) {
+		(void)snprintf(ret, size, "models.providers.%s.apiKey", p->id);
+		return (true);
+	}
+	if (!json_object_is_type(headers, json_type_object))
+		return (false);
+	json_object_object_foreach(headers, name, val) {
+		if (secret_is_ref(val) && secret_text(models.host, models.ctx,
+		    val) == NULL) {
+			(void)snprintf(ret, size,
+			    "models.providers.%s.headers.%.100s", p->id, name);
+			return (true);
+		}
+	}
+	return (false);
 }
 
 int
@@ -517,7 +518,7 @@ resolve_ref(const char *ref, struct chela_model_ref *ret, const char **ret_why)
 	const struct chela_model_1	*drv;
 	struct json_object		*entry, *conf;
 	char				 provider[sizeof ret->provider];
-	char				 model[sizeof ret->model];
+	char				 model[sizeof ret->model], path[512];
 	int64_t				 window;
 
 	if (ref_split(ref, provider, sizeof provider, model, sizeof model) < 0)
@@ -533,6 +534,9 @@ resolve_ref(const char *ref, struct chela_model_ref *ret, const char **ret_why)
 	if (drv == NULL)
 		return (resolve_fail(-ENOSYS, ret_why,
 		    "no model driver for the api %.200s", provider_api(&p)));
+	if (secret_missing(&p, path, sizeof path))
+		return (resolve_fail(-ENOKEY, ret_why,
+		    "%s refers to a secret that has no value", path));
 	conf = provider_conf_resolved(&p);
 	if (conf == NULL)
 		return (resolve_fail(-ENOMEM, ret_why, "%s", "out of memory"));

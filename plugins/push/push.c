@@ -483,6 +483,16 @@ push_start(struct chela_ctx *ctx)
 	return (r < 0 ? r : sources_open());
 }
 
+/* The key may be another one. */
+static int
+push_reload(struct chela_ctx *ctx, struct json_object *conf)
+{
+	(void)ctx;
+	(void)conf;
+	vapid_forget();
+	return (0);
+}
+
 static void
 push_stop(struct chela_ctx *ctx)
 {
@@ -527,6 +537,7 @@ static const struct chela_method methods[] = {
 static const struct chela_dep deps[] = {
 	{ .name = "http", .flags = CHELA_DEP_OPTIONAL },
 	{ .name = "agent", .flags = CHELA_DEP_OPTIONAL },
+	{ .name = "secrets", .flags = CHELA_DEP_OPTIONAL },
 	{ .name = "approvals", .flags = CHELA_DEP_OPTIONAL },
 };
 
@@ -538,6 +549,7 @@ CHELA_PLUGIN = {
 	CHELA_DEPS(deps),
 	.init = push_init,
 	.start = push_start,
+	.reload = push_reload,
 	.stop = push_stop,
 	.fini = push_fini,
 };

@@ -52,6 +52,7 @@ struct json_object *sub_of(struct chela_req *req, const char *endpoint,
 /* r: 0, or why there is none. Now or later. */
 typedef void vapid_done_fn(int r, void *arg);
 void	 vapid_key(vapid_done_fn *done, void *arg);
+void	 vapid_forget(void);
 void	 vapid_close(void);
 
 /* --- deliver.c --- */

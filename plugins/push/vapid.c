@@ -5,6 +5,8 @@
  */
 #include "push.h"
 
+#include "../common/secret.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,11 +49,24 @@ key_use(const char *text)
 static int
 key_load(void)
 {
-	struct json_object	*o;
+	struct json_object	*o = get_any(push.host->conf(push.ctx),
+	    "privateKey");
+	const char		*text;
 	int			 r;
 
 	if (getenv(ENV_PRIVATE) != NULL)
 		return (key_use(getenv(ENV_PRIVATE)));
+	if (o != NULL) {
+		text = secret_text(push.host, push.ctx, o);
+		r = key_use(text);
+		/* Not another one: browsers have subscribed with this. */
+		if (r < 0)
+			push.host->log(push.ctx, CHELA_LOG_ERR, "push: "
+			    "plugins.entries.push.config.privateKey %s", text ==
+			    NULL ? "refers to a secret that has no value" :
+			    "is no private key");
+		return (r < 0 ? -EINVAL : 0);
+	}
 	r = push.host->kv_get(push.ctx, KEY, &o, NULL);
 	if (r < 0)
 		return (-ENOENT);
@@ -141,6 +156,14 @@ vapid_key(vapid_done_fn *done, void *arg)
 	r = key_make();
 	if (r < 0)
 		answer(r);
+}
+
+/* It is looked up anew, unless one is being made. */
+void
+vapid_forget(void)
+{
+	if (!is_making)
+		push.has_key = false;
 }
 
 void

@@ -176,8 +176,12 @@ secrets_may_be_kept_elsewhere(void)
 	    "\"zeta\":{\"baseUrl\":\"http://127.0.0.1:1/v1\",\"apiKey\":{"
 	    "\"source\":\"store\",\"id\":\"KEY\"},\"headers\":{\"X-A\":{"
 	    "\"source\":\"file\",\"provider\":\"f\",\"id\":\"KEY\"},"
-	    "\"X-B\":\"plain\",\"X-C\":{\"source\":\"store\",\"id\":"
-	    "\"NONE\"}},\"models\":[{\"id\":\"a\"}]}}}}");
+	    "\"X-B\":\"plain\"},\"models\":[{\"id\":\"a\"}]},"
+	    "\"eta\":{\"baseUrl\":\"http://127.0.0.1:1/v1\",\"headers\":{"
+	    "\"X-C\":{\"source\":\"store\",\"id\":\"NONE\"}},\"models\":[{"
+	    "\"id\":\"a\"}]},\"theta\":{\"baseUrl\":\"http://127.0.0.1:1/v1\","
+	    "\"apiKey\":{\"source\":\"env\",\"id\":\"CHELA_TEST_NONE\"},"
+	    "\"models\":[{\"id\":\"a\"}]}}}}");
 	const struct chela_models_1	*svc;
 	struct chela_model_ref		 r = { .struct_size = sizeof r };
 	const char			*why = NULL;
@@ -194,9 +198,14 @@ secrets_may_be_kept_elsewhere(void)
 	    "from-the-store");
 	CU_ASSERT_STRING_EQUAL(fake_str(r.provider_conf, "headers.X-B"),
 	    "plain");
-	CU_ASSERT_PTR_NULL(fake_get(r.provider_conf, "headers.X-C"));
 	json_object_put(r.provider_conf);
 	json_object_put(r.model_conf);
+	/* Nothing is sent without what was meant to go with it. */
+	CU_ASSERT_EQUAL(svc->resolve("eta/a", NULL, &r, &why), -ENOKEY);
+	CU_ASSERT_STRING_EQUAL(why, "models.providers.eta.headers.X-C refers "
+	    "to a secret that has no value");
+	CU_ASSERT_EQUAL(svc->resolve("theta/a", NULL, &r, &why), -ENOKEY);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "models.providers.theta.apiKey"));
 	reply = fake_call(f, NULL, "models.list", "{\"view\":\"all\"}");
 	CU_ASSERT_PTR_NULL(strstr(json_object_to_json_string(reply),
 	    "from-the-store"));

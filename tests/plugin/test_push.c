@@ -329,6 +329,36 @@ key_of_the_environment_comes_first(void)
 	(void)unsetenv("CHELA_VAPID_PRIVATE_KEY");
 }
 
+#define PRIVATE(v)	"{\"plugins\":{\"entries\":{\"push\":{\"config\":{" \
+			"\"privateKey\":" v "}}}}}"
+
+static void
+key_of_the_configuration_may_be_a_reference(void)
+{
+	struct fake		*f;
+	struct json_object	*r;
+
+	(void)setenv("CHELA_TEST_VAPID", AS_PRIVATE, 1);
+	f = up(PRIVATE("{\"source\":\"env\",\"id\":\"CHELA_TEST_VAPID\"}"));
+	r = ok(f, NULL, "push.web.vapidPublicKey", "{}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.vapidPublicKey"), AS_PUBLIC);
+	json_object_put(r);
+	/* Without a value there is no other key in its place. */
+	(void)unsetenv("CHELA_TEST_VAPID");
+	CU_ASSERT_EQUAL(fake_conf(f, PRIVATE("{\"source\":\"env\",\"id\":"
+	    "\"CHELA_TEST_NONE\"}")), 0);
+	refused(f, NULL, "push.web.vapidPublicKey", "{}", "UNAVAILABLE", "key");
+	CU_ASSERT_PTR_NOT_NULL(strstr(fake_log_text(f), "plugins.entries.push."
+	    "config.privateKey refers to a secret that has no value"));
+	CU_ASSERT_PTR_NULL(fake_kv(f, "push", "vapid"));
+	CU_ASSERT_EQUAL(fake_conf(f, PRIVATE("\"" AS_PRIVATE "\"")), 0);
+	r = ok(f, NULL, "push.web.vapidPublicKey", "{}");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.vapidPublicKey"), AS_PUBLIC);
+	json_object_put(r);
+	CU_ASSERT_PTR_NULL(strstr(fake_log_text(f), AS_PRIVATE));
+	fake_free(f);
+}
+
 static void
 subscription_belongs_to_its_device(void)
 {
@@ -593,6 +623,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(token_is_plain_text),
 	CU_CASE(key_is_made_once),
 	CU_CASE(key_of_the_environment_comes_first),
+	CU_CASE(key_of_the_configuration_may_be_a_reference),
 	CU_CASE(subscription_belongs_to_its_device),
 	CU_CASE(bad_subscriptions_are_refused),
 	CU_CASE(test_message_goes_to_all),
