@@ -194,7 +194,7 @@ completion(struct json_object *data)
 	const char		*id = param(data, "setupId");
 
 	add_str(o, "setupId", id);
-	add_str(o, "deviceId", param(data, "deviceId"));
+	setup_device(o, param(data, "deviceId"));
 	add_str(o, "access", "limited");
 	if (core_access->setup_status(id, &status) == 0) {
 		add_str(o, "access", setup_access(param(status, "profile")));

@@ -46,6 +46,8 @@ char	*encoded(const char *prefix, const void *p, size_t len,
 /* device_qr.c: gives, or NULL for what does not fit into QR_URL_MAX. */
 char	*qr_data_url(const char *text);
 #endif
+/* deviceId, and deviceName where it has one. */
+void	 setup_device(struct json_object *o, const char *device_id);
 const char *setup_access(const char *profile);
 
 /* device_scopes.c */

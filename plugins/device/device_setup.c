@@ -236,6 +236,23 @@ device_setup_code(struct chela_ctx *ctx, struct chela_req *req,
 	return (0);
 }
 
+void
+setup_device(struct json_object *o, const char *device_id)
+{
+	struct json_object	*row;
+	const char		*name;
+
+	add_str(o, "deviceId", device_id);
+	if (core_access->device(device_id, &row) < 0)
+		return;
+	name = param(row, "operatorLabel");
+	if (name == NULL)
+		name = param(row, "displayName");
+	if (name != NULL && *name != '\0')
+		add_str(o, "deviceName", name);
+	json_object_put(row);
+}
+
 int
 device_setup_status(struct chela_ctx *ctx, struct chela_req *req,
     struct json_object *params)
@@ -252,7 +269,7 @@ device_setup_status(struct chela_ctx *ctx, struct chela_req *req,
 	    strcmp(what, "uncertain") == 0) {
 		done = json_object_new_object();
 		add_str(done, "setupId", param(status, "setupId"));
-		add_str(done, "deviceId", param(status, "deviceId"));
+		setup_device(done, param(status, "deviceId"));
 		add_str(done, "access", setup_access(param(status, "profile")));
 		add(done, "ts", json_object_get(json_object_object_get(status,
 		    "completedAtMs")));

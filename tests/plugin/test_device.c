@@ -74,6 +74,16 @@ acc_list(struct chela_conn *caller, struct json_object **ret)
 }
 
 static int
+acc_device(const char *id, struct json_object **ret)
+{
+	if (strcmp(id, "d") != 0)
+		return (-ENOENT);
+	*ret = json_tokener_parse("{\"deviceId\":\"d\",\"displayName\":"
+	    "\"Phone\"}");
+	return (0);
+}
+
+static int
 acc_approve(struct chela_ctx *ctx, struct chela_conn *caller, const char *id,
     chela_access_done_fn *done, void *arg)
 {
@@ -183,6 +193,7 @@ acc_is_loopback(void)
 static const struct chela_access_1 access_vt = {
 	.struct_size = sizeof access_vt,
 	.list = acc_list,
+	.device = acc_device,
 	.approve = acc_approve,
 	.reject = acc_reject,
 	.remove = acc_remove,
@@ -540,11 +551,13 @@ a_used_setup_code_is_told(void)
 		e = fake_wait_event(f, pairer, rows[i].event, 0);
 		CU_ASSERT_STRING_EQUAL(fake_str(e, "setupId"), "s");
 		CU_ASSERT_STRING_EQUAL(fake_str(e, "access"), "node");
+		CU_ASSERT_STRING_EQUAL(fake_str(e, "deviceName"), "Phone");
 		CU_ASSERT_EQUAL(fake_int(e, "ts"), 7);
 		CU_ASSERT_EQUAL(fake_count(f, reader, rows[i].event), 0);
 		r = ok(admin, "device.pair.setupStatus", "{\"setupId\":\"s\"}");
 		e = fake_get(r, rows[i].member);
 		CU_ASSERT_STRING_EQUAL(fake_str(e, "deviceId"), "d");
+		CU_ASSERT_STRING_EQUAL(fake_str(e, "deviceName"), "Phone");
 		CU_ASSERT_EQUAL(json_object_object_length(fake_get(r,
 		    "result")), 1);
 		json_object_put(r);
