@@ -28,6 +28,8 @@ openclaw_frame_problem(const struct scan_frame *f)
 	if (f->traceparent.len > 128 + 2)
 		return ("at /traceparent: must not have more than 128 "
 		    "characters");
+	if (f->profile.kind != 0 && f->profile.kind != '"')
+		return ("at /expectedProfileId: must be string");
 	if (f->unknown.kind != 0)
 		return ("at root: unexpected property");
 	return (NULL);

@@ -401,6 +401,14 @@ proto_frame(struct peer *p, const struct scan_frame *f, char *large)
 		call.params_len = f->params.len;
 		call.params_kind = f->params.kind;
 	}
+	if (p->state == PEER_OPEN && f->profile.kind != 0) {
+		/* Nobody has a profile here: it is for another account. */
+		(void)proto_refuse(p, call.id, call.id_len, "INVALID_REQUEST",
+		    "{\"reason\":\"EXPECTED_PROFILE_MISMATCH\","
+		    "\"execution\":\"not_started\"}",
+		    "this gateway has no accounts to select");
+		goto out;
+	}
 	if (p->state == PEER_OPEN) {
 		proto->hooks.on_call(proto->hooks.arg, p, &call);
 		return;		/* it took large */

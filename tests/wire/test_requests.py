@@ -132,6 +132,17 @@ with Gateway() as gw, Openclaw(gw, deadline=300) as op:
         equal(op.call("no.such", {})[2],
               {"code": "INVALID_REQUEST", "message": "unknown method: no.such"})
 
+    @check("wire 3: a request for another account is not run")
+    def _():
+        op.send_json(dict(op.request("whose", "health"),
+                          expectedProfileId="p"))
+        equal(op.answer("whose")["error"]["details"],
+              {"reason": "EXPECTED_PROFILE_MISMATCH",
+               "execution": "not_started"})
+        op.send_json(dict(op.request("whose", "health"), expectedProfileId=5))
+        equal(op.answer("whose")["error"]["message"], "invalid request frame: "
+              "at /expectedProfileId: must be string")
+
     @check("wire 11: params null are no params")
     def _():
         for method, answer in (
