@@ -4,6 +4,7 @@
  * call; hop.c finds addresses, guard.c judges them, transfer.c talks.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -288,12 +289,20 @@ static const struct chela_http_1 service = {
 static int
 http_configure(struct json_object *conf)
 {
+	static int		 is_other;
 	struct json_object	*v;
+	const char		*text;
 	char			*file = NULL;
 
 	if (json_object_object_get_ex(conf, "caFile", &v) && v != NULL) {
-		file = strdup(json_object_get_string(v));
-		if (file == NULL)
+		text = json_object_get_string(v);
+		/*
+		 * libcurl keeps what it read from a file of that name: a new
+		 * configuration means a new look, so the name is another one.
+		 */
+		is_other = !is_other;
+		if (asprintf(&file, "%s%s", !is_other ? "" : *text == '/' ?
+		    "/" : "./", text) < 0)
 			return (-ENOMEM);
 	}
 	free(http.ca_file);

@@ -17,6 +17,7 @@
 #define KEEP_MAX	16L	/* idle connections */
 #define TOTAL_MAX	64L	/* connections */
 #define KEEP_S		60L
+#define CA_KEEP_S	3600L	/* trusted certificates, as they were read */
 
 static const struct curl_api	*curl;
 
@@ -372,6 +373,12 @@ transfer_start(struct chela_http_call *call)
 	    (long)CURL_SSLVERSION_TLSv1_2);
 	(void)curl->curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
 	(void)curl->curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+	/*
+	 * The file alone: a directory that libcurl was built with would be
+	 * trusted beside it, and keeps it from keeping what it has read.
+	 */
+	(void)curl->curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	(void)curl->curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, CA_KEEP_S);
 	if (http.ca_file != NULL)
 		(void)curl->curl_easy_setopt(e, CURLOPT_CAINFO, http.ca_file);
 	(void)curl->curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, KEEP_S);
