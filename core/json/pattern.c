@@ -125,7 +125,7 @@ pattern_compile(struct pattern *p, struct buf *why)
 	    PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS |
 	    PCRE2_NEVER_BACKSLASH_C, &err, &at, ctx);
 	if (p->code == NULL) {
-		r = err == PCRE2_ERROR_NOMEMORY ? -ENOMEM : -EINVAL;
+		r = err == PCRE2_ERROR_HEAP_FAILED ? -ENOMEM : -EINVAL;
 		if (why != NULL) {
 			(void)pcre2_get_error_message(err, msg, sizeof msg);
 			(void)buf_printf(why, "%s", (const char *)msg);

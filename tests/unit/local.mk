@@ -72,3 +72,15 @@ tests_unit_test_loop_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_loop_LDADD = core/libbase.la $(EVENT_LIBS) $(CUNIT_LIBS)
 tests_unit_test_map_SOURCES = tests/unit/test_map.c tests/unit/cu.h
 tests_unit_test_map_LDADD = core/libbase.la $(CUNIT_LIBS)
+
+# Memory runs out in what is pure: core/base, json, ws, net (heads), config.
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_oom
+TESTS += tests/unit/test_oom
+endif
+tests_unit_test_oom_SOURCES = tests/unit/test_oom.c tests/unit/cu.h
+tests_unit_test_oom_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_unit_test_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
+	-Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup
+tests_unit_test_oom_LDADD = core/libconfig.la core/libhttphead.la core/libws.la \
+	core/libjson.la core/libbase.la $(JSON_LIBS) $(CUNIT_LIBS)
