@@ -162,6 +162,34 @@ host_add_dir(struct host *h, const char *dir)
 	return (0);
 }
 
+struct chela_ctx *
+ctx_new(struct host *h, const char *name, const char *path)
+{
+	struct chela_ctx	*ctx;
+
+	ctx = calloc(1, sizeof *ctx);
+	if (ctx == NULL)
+		return (NULL);
+	ctx->magic = CTX_MAGIC;
+	ctx->host = h;
+	list_init(&ctx->link);
+	list_init(&ctx->timers);
+	list_init(&ctx->watches);
+	list_init(&ctx->close_cbs);
+	list_init(&ctx->waiting);
+	quota_init(ctx);
+	ctx->name = strdup(name);
+	ctx->path = strdup(path);
+	if (ctx->name == NULL || ctx->path == NULL) {
+		ctx_free(ctx);
+		return (NULL);
+	}
+	ctx->is_seen = true;
+	ctx->is_enabled = true;
+	list_append(&h->plugins, &ctx->link);
+	return (ctx);
+}
+
 /* A file of that plugin name: new, or the one that is known. */
 static int
 host_found(struct host *h, const char *name, const char *path)
@@ -198,26 +226,9 @@ host_found(struct host *h, const char *name, const char *path)
 		}
 		return (0);
 	}
-	ctx = calloc(1, sizeof *ctx);
+	ctx = ctx_new(h, name, path);
 	if (ctx == NULL)
 		return (-ENOMEM);
-	ctx->magic = CTX_MAGIC;
-	ctx->host = h;
-	list_init(&ctx->link);
-	list_init(&ctx->timers);
-	list_init(&ctx->watches);
-	list_init(&ctx->close_cbs);
-	list_init(&ctx->waiting);
-	quota_init(ctx);
-	ctx->name = strdup(name);
-	ctx->path = strdup(path);
-	if (ctx->name == NULL || ctx->path == NULL) {
-		ctx_free(ctx);
-		return (-ENOMEM);
-	}
-	ctx->is_seen = true;
-	ctx->is_enabled = true;
-	list_append(&h->plugins, &ctx->link);
 	ctx->is_crashed = crash_holds_load(ctx, &why);
 	frame_enter(&f, ctx, "load");	/* its constructors run */
 	r = ctx->is_crashed ? -ECANCELED : loader_open(ctx, &why);

@@ -244,6 +244,9 @@ struct chela_ctx *host_find(struct host *h, const char *name);
 struct methods *methods_unref(struct methods *m);
 void	 ctx_set_error(struct chela_ctx *ctx, const char *text);
 
+/* host.c: one that is seen and enabled, in the host's list. */
+struct chela_ctx *ctx_new(struct host *h, const char *name, const char *path);
+
 /* refresh.c */
 void	 host_kick(struct host *h);	/* a request of a draining one ended */
 void	 host_end_refresh(struct host *h);	/* who waits for one is told */

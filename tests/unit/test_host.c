@@ -148,20 +148,11 @@ rig_up(unsigned n)
 	host = host_new(&env);
 	if (state == NULL || net == NULL || host == NULL)
 		abort();
-	plug = calloc(1, sizeof *plug);
-	plug->magic = CTX_MAGIC;
-	plug->state = PLUGIN_READY;
-	plug->is_enabled = plug->is_seen = true;
-	plug->host = host;
-	plug->name = strdup("t");
+	plug = ctx_new(host, "t", dir);
+	if (plug == NULL)
+		abort();
 	plug->desc = &desc;
-	list_init(&plug->timers);
-	list_init(&plug->watches);
-	list_init(&plug->close_cbs);
-	list_init(&plug->waiting);
-	quota_init(plug);
-	list_init(&plug->link);
-	list_append(&host->plugins, &plug->link);
+	plug->state = PLUGIN_READY;
 	CU_ASSERT_EQUAL_FATAL(host_start(host, &why), 0);
 	CU_ASSERT_EQUAL_FATAL(plug->state, PLUGIN_ACTIVE);
 	o = json_tokener_parse(schema);
@@ -380,7 +371,7 @@ timers_end_with_their_owner(void)
 	for (i = 0; i < ROUNDS; i++)
 		loop_poke(loop);
 	CU_ASSERT_EQUAL(n_ticks, 1);
-	CU_ASSERT_EQUAL(quota_used(plug, QUOTA_TIMERS), 0);
+	CU_ASSERT_TRUE(list_is_empty(&plug->timers));
 	for (i = 0; i < 2; i++) {
 		timers[i] = host->table.timer_new(plug, tick_end, NULL);
 		CU_ASSERT_EQUAL(host->table.timer_set(timers[i], 0), 0);
@@ -390,7 +381,7 @@ timers_end_with_their_owner(void)
 	for (i = 0; i < ROUNDS; i++)
 		loop_poke(loop);
 	CU_ASSERT_EQUAL(n_ticks, 2);
-	CU_ASSERT_EQUAL(quota_used(plug, QUOTA_TIMERS), 0);
+	CU_ASSERT_TRUE(list_is_empty(&plug->timers));
 	rig_down(0);
 }
 
