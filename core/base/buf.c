@@ -22,6 +22,14 @@ buf_fini(struct buf *b)
 }
 
 void
+buf_wipe(struct buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->cap);
+	buf_fini(b);
+}
+
+void
 buf_reset(struct buf *b)
 {
 	b->len = 0;
@@ -161,7 +169,7 @@ buf_json_str(struct buf *b, const char *s, size_t len)
 	size_t	 i, from = 0;
 	char	 esc[6] = { '\\', 'u', '0', '0', 0, 0 };
 
-	if (buf_reserve(b, len + 2) < 0)
+	if (buf_reserve(b, len <= SIZE_MAX - 2 ? len + 2 : len) < 0)
 		return (-ENOMEM);
 	(void)buf_putc(b, '"');
 	for (i = 0; i < len; i++) {

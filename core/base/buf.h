@@ -22,6 +22,7 @@ struct buf {
 
 void	 buf_init(struct buf *b);
 void	 buf_fini(struct buf *b);
+void	 buf_wipe(struct buf *b);		/* and leaves no trace of it */
 void	 buf_reset(struct buf *b);		/* empties it, keeps storage */
 int	 buf_reserve(struct buf *b, size_t more);	/* 0 or -ENOMEM */
 int	 buf_add(struct buf *b, const void *p, size_t len);

@@ -52,14 +52,6 @@ text_wipe(char *s)
 	free(s);
 }
 
-static void
-buf_wipe(struct buf *b)
-{
-	if (b->data != NULL)
-		explicit_bzero(b->data, b->cap);
-	buf_fini(b);
-}
-
 struct conf_op *
 conf_op_free(struct conf_op *op)
 {

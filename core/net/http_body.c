@@ -81,6 +81,8 @@ body_size(struct http_body *b, unsigned char c)
 
 	if (v >= 0) {
 		/* Checked digit by digit: it can neither wrap nor be too long. */
+		if (b->left > UINT64_MAX >> 4)
+			return (body_bad(b, 413));
 		b->left = b->left << 4 | (uint64_t)v;
 		if (b->left > b->max - b->total)
 			return (body_bad(b, 413));

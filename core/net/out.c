@@ -43,6 +43,8 @@ outseg_new(const char *p, size_t len)
 {
 	struct outseg	*s;
 
+	if (len > SIZE_MAX - sizeof *s)
+		return (NULL);
 	s = malloc(sizeof *s + len);
 	if (s == NULL)
 		return (NULL);
@@ -173,6 +175,8 @@ out_add(struct out *o, const void *head, size_t head_len, const void *body,
 {
 	struct out_chunk	*c;
 
+	if (unlikely(body_len > SIZE_MAX / 2 || head_len > SIZE_MAX / 4))
+		return (-ENOMEM);
 	c = out_room(o, head_len + body_len);
 	if (c == NULL)
 		return (-ENOMEM);

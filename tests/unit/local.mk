@@ -84,3 +84,12 @@ tests_unit_test_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
 	-Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup
 tests_unit_test_oom_LDADD = core/libconfig.la core/libhttphead.la core/libws.la \
 	core/libjson.la core/libbase.la $(JSON_LIBS) $(CUNIT_LIBS)
+
+# Sizes at their limits.
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_sizes
+TESTS += tests/unit/test_sizes
+endif
+tests_unit_test_sizes_SOURCES = tests/unit/test_sizes.c tests/unit/cu.h
+tests_unit_test_sizes_LDADD = core/libaccess.la core/libnet.la core/libhttphead.la \
+	core/libws.la core/libjson.la core/libbase.la $(CUNIT_LIBS)
