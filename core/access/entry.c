@@ -215,6 +215,21 @@ check_device_token(struct entry *e, const char *text)
 	return (0);
 }
 
+const char *
+entry_lapsed(struct entry *e)
+{
+	const struct auth_claim	*c = &e->claim.auth;
+
+	if (e->is_device_token)
+		return (check_device_token(e, c->device_token != NULL ?
+		    c->device_token : c->token) == 0 ? NULL :
+		    "device_token_mismatch");
+	if (strcmp(e->generation, e->access->auth.generation) == 0)
+		return (NULL);
+	return (e->access->auth.mode == AUTH_PASSWORD ? "password_mismatch" :
+	    "token_mismatch");
+}
+
 /* NULL: the device's token is good. Else problem, or a better one. */
 static const char *
 entry_device_token(struct entry *e, const char *problem)
@@ -352,6 +367,8 @@ entry_credentials(struct entry *e, const char *problem)
 	enum device_verdict	 v;
 	bool			 is_setup_bad = false;
 
+	memcpy(e->generation, e->access->auth.generation,
+	    sizeof e->generation);
 	if (!c->has_device) {
 		if (problem != NULL && auth_is_mismatch(problem))
 			entry_count_failure(e, LIMIT_SECRET);

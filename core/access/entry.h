@@ -77,6 +77,8 @@ struct entry {
 	unsigned char		 key[DEVICE_KEY_LEN];
 	char			 reason[ENTRY_REASON_SIZE];
 	char			 setup_id[37];
+	char			 generation[AUTH_GENERATION_SIZE]; /* of the secret,
+					 * when it was looked at */
 	uint64_t		 delay_us;	/* before a refusal is said */
 	unsigned		 n_grants;
 	bool			 has_asked;	/* for scopes, before any cap */

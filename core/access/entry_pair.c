@@ -179,11 +179,17 @@ on_durable(void *arg, int r)
 {
 	struct entry_wait	*w = arg;
 	struct entry		*e = w->e;
+	const char		*lapsed;
 
 	free(w);
 	if (e == NULL)
 		return;
 	e->wait = NULL;
+	lapsed = entry_lapsed(e);
+	if (lapsed != NULL) {
+		entry_refuse(e, lapsed);
+		return;
+	}
 	if (r == 0) {
 		/* Looked at anew: it may have been removed meanwhile. */
 		entry_pair(e);

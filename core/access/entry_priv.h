@@ -28,6 +28,9 @@ uint32_t entry_capped(const struct entry *e, uint32_t scopes);
 /* The names of a list with commas; unknown ones are no scope. */
 uint32_t entry_read_scopes(const char *s);
 
+/* Why what was shown is good no more, after a wait; or NULL. Counts nothing. */
+const char *entry_lapsed(struct entry *e);
+
 bool	 entry_is_control_ui(const struct auth_claim *c);
 bool	 entry_is_page(const struct auth_claim *c);	/* any browser client */
 

@@ -9,7 +9,7 @@
 
 #include <json-c/json.h>
 
-#include "core/access/entry.h"
+#include "core/access/entry_priv.h"
 #include "core/access/scope.h"
 #include "core/base/clock.h"
 #include "tests/unit/cu.h"
@@ -516,6 +516,96 @@ ten_thousand_devices_are_no_slower(void)
 	end();
 }
 
+static void
+on_decided(struct entry *e)
+{
+	(void)e;
+	on_pairing_done(NULL, 0);
+}
+
+/* A client of this machine, before its pairing: what it showed was good. */
+static void
+entry_at_pairing(struct entry *e, struct access *a, const char *method)
+{
+	*e = (struct entry){ .access = a, .done = on_decided };
+	entry_init(e);
+	e->claim.auth = (struct auth_claim){ .role = ROLE_OPERATOR,
+	    .scopes = SCOPE_READ, .client_id = "cli", .client_mode = "cli",
+	    .has_device = true, .is_direct_local = true };
+	e->claim.about.remote = "127.0.0.1";
+	e->claim.kind = PROXY_DIRECT_LOCAL;
+	memcpy(e->key, key, sizeof e->key);
+	memcpy(e->device_id, id, sizeof id);
+	memcpy(e->generation, a->auth.generation, sizeof e->generation);
+	e->grant.method = method;
+}
+
+/*
+ * AB-061: while the disk is waited for, the secret changes; the device's token is
+ * revoked; the device is removed. What was shown before that lets nobody in.
+ */
+static void
+what_lapses_while_it_waits_lets_nobody_in(void)
+{
+	static const char *const reasons[] = { NULL, "token_mismatch",
+	    "device_token_mismatch", "device_token_mismatch", NULL };
+	static struct access	 a;
+	struct entry		 e;
+	struct device		*d;
+	char			 text[TOKEN_SIZE] = "";
+	unsigned		 i;
+
+	begin();
+	memset(&a, 0, sizeof a);
+	a.loop = loop;
+	a.pairing = p;
+	a.is_auto_local = true;
+	a.auth.mode = AUTH_TOKEN;
+	list_init(&a.delayed);
+	for (i = 0; i < ARRAY_LEN(reasons); i++) {
+		(void)ask_of(i, "127.0.0.1", SCOPE_READ);
+		CU_ASSERT_EQUAL(auth_set_generation(&a.auth, "first", 5), 0);
+		n_done = 0;
+		entry_at_pairing(&e, &a, "token");
+		e.is_shared = true;
+		if (i >= 2) {
+			/* It is paired, and another platform asks for a write. */
+			entry_pair(&e);
+			CU_ASSERT_TRUE_FATAL(wait_done(1));
+			CU_ASSERT_TRUE(e.is_in);
+			d = pairing_get(p, id);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+			(void)snprintf(text, sizeof text, "%s",
+			    e.tokens[0].text);
+			entry_fini(&e);
+			n_done = 0;
+			entry_at_pairing(&e, &a, "device-token");
+			e.claim.auth.device_token = text;
+			e.is_device_token = true;
+			e.claim.auth.client_id = "openclaw-macos";
+			e.claim.auth.client_mode = "ui";
+			e.claim.about.platform = "macos";
+			d->about.platform = strdup("linux");
+		}
+		entry_pair(&e);
+		CU_ASSERT_EQUAL(n_done, 0);
+		if (i == 1)
+			(void)auth_set_generation(&a.auth, "second", 6);
+		if (i == 2)
+			CU_ASSERT_EQUAL(pairing_revoke(p, pairing_get(p, id),
+			    ROLE_OPERATOR, NULL, NULL), 0);
+		if (i == 3)
+			CU_ASSERT_EQUAL(pairing_remove(p, pairing_get(p, id),
+			    NULL, NULL), 0);
+		CU_ASSERT_TRUE_FATAL(wait_done(1));
+		CU_ASSERT_EQUAL(e.is_in, reasons[i] == NULL);
+		if (reasons[i] != NULL)
+			CU_ASSERT_STRING_EQUAL(e.no.reason, reasons[i]);
+		entry_fini(&e);
+	}
+	end();
+}
+
 static const struct cu_case cases[] = {
 	CU_CASE(records_last),
 	CU_CASE(records_that_make_no_sense_have_no_authority),
@@ -525,6 +615,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(a_wall_clock_that_jumps_makes_nothing_last_longer),
 	CU_CASE(a_device_that_leaves_too_early_is_told_of),
 	CU_CASE(silent_twins_are_pruned),
+	CU_CASE(what_lapses_while_it_waits_lets_nobody_in),
 	CU_CASE(ten_thousand_devices_are_no_slower),
 	CU_END
 };
