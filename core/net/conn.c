@@ -168,6 +168,8 @@ conn_upgrade(struct conn *c, const struct http_head *h, const struct http_ws *ws
 		conn_http_reply(c, &reply);
 		return;
 	}
+	/* From here on the handler hears of its end. */
+	c->is_opened = true;
 	ws_accept_key(ws->key, WS_KEY_LEN, accept);
 	(void)buf_printf(&b, "HTTP/1.1 101 Switching Protocols\r\n"
 	    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -185,7 +187,6 @@ conn_upgrade(struct conn *c, const struct http_head *h, const struct http_ws *ws
 	if (c->n_requests > 0)	/* it carried other requests before */
 		conn_move(c, &n->fresh, n->lim.handshake_us);
 	c->state = CONN_OPEN;
-	c->is_opened = true;
 	conn_dirty(c);
 	n->handler.on_open(n->handler.arg, c);
 }
@@ -694,7 +695,7 @@ conn_take_message(struct conn *c, char *data, size_t len)
 {
 	char	*p;
 
-	if (ws_take_message(&c->ws, &p))
+	if (ws_take_message(&c->ws, data, &p))
 		return (p);
 	p = malloc(len + 1);
 	if (p != NULL)

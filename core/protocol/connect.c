@@ -11,6 +11,7 @@
 
 #include "core/access/entry.h"
 #include "core/access/scope.h"
+#include "core/access/secret.h"
 #include "core/base/log.h"
 #include "core/json/json.h"
 #include "core/json/schema.h"
@@ -36,6 +37,7 @@ struct connect {
 	struct buf		 scopes;	/* as sent, joined */
 	struct list		 queue;
 	size_t			 n_queued;
+	size_t			 queued_len;	/* their bytes */
 	bool			 is_decided;	/* while entry_start() runs */
 	size_t			 id_len;
 	char			 id[];		/* raw JSON */
@@ -242,8 +244,11 @@ connect_hello(struct connect *c, const char *body, size_t body_len)
 	r = server.is_failed || auth.is_failed || hello.is_failed ? -ENOMEM :
 	    proto_result(p, c->id, c->id_len, hello.data, hello.len);
 	buf_fini(&server);
-	buf_fini(&auth);
-	buf_fini(&hello);
+	/* A token of the device may be in these. */
+	buf_wipe(&auth);
+	buf_wipe(&hello);
+	if (p->proto->out.data != NULL)
+		secret_wipe(p->proto->out.data, p->proto->out.cap);
 	return (r);
 }
 
@@ -375,7 +380,10 @@ connect_left(struct peer *p)
 static void
 connect_free(struct connect *c)
 {
-	struct queued	*q;
+	const char *const	 secrets[] = { c->in.token, c->in.password,
+	    c->in.device_token, c->in.bootstrap_token };
+	struct queued		*q;
+	size_t			 i;
 
 	entry_fini(&c->entry);
 	while ((q = list_first(&c->queue, struct queued, link)) != NULL) {
@@ -386,7 +394,13 @@ connect_free(struct connect *c)
 		c->p->connect = NULL;
 	(void)peer_unref(c->p);
 	buf_fini(&c->scopes);
+	for (i = 0; i < ARRAY_LEN(secrets); i++) {
+		if (secrets[i] != NULL)
+			secret_wipe((char *)(uintptr_t)secrets[i],
+			    strlen(secrets[i]));
+	}
 	json_object_put(c->params);
+	secret_wipe(c, sizeof *c);
 	free(c);
 }
 
@@ -403,7 +417,8 @@ connect_queue(struct peer *p, const char *data, size_t len)
 	struct connect	*c = p->connect;
 	struct queued	*q;
 
-	if (c->n_queued == PROTO_QUEUED_MAX) {
+	if (c->n_queued == PROTO_QUEUED_MAX ||
+	    len > PROTO_QUEUED_BYTES - c->queued_len) {
 		conn_close(p->conn, 1008, "too many pending handshake frames");
 		return;
 	}
@@ -416,6 +431,7 @@ connect_queue(struct peer *p, const char *data, size_t len)
 	memcpy(q->data, data, len);
 	list_append(&c->queue, &q->link);
 	c->n_queued++;
+	c->queued_len += len;
 }
 
 /* The answer is known, at once or after a while. */

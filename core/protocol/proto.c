@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/access/secret.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/loop.h"
@@ -361,6 +362,16 @@ proto_bad_frame(struct peer *p, const struct scan_frame *f, const char *problem)
 		    "invalid request frame: %s", problem);
 }
 
+/* What the frame said of secrets does not stay in the buffer it was read to. */
+static void
+connect_frame(struct peer *p, const struct proto_call *c)
+{
+	connect_handle(p, c->id, c->id_len, c->params, c->params_len,
+	    c->params_kind);
+	if (c->params != NULL)
+		secret_wipe((char *)(uintptr_t)c->params, c->params_len);
+}
+
 void
 proto_frame(struct peer *p, const struct scan_frame *f, char *large)
 {
@@ -414,8 +425,7 @@ proto_frame(struct peer *p, const struct scan_frame *f, char *large)
 		return;		/* it took large */
 	}
 	if (call.method_len == 7 && memcmp(call.method, "connect", 7) == 0)
-		connect_handle(p, call.id, call.id_len, call.params,
-		    call.params_len, call.params_kind);
+		connect_frame(p, &call);
 	else {
 		static const char text[] =
 		    "invalid handshake: first request must be connect";

@@ -31,6 +31,7 @@ struct schema;
 #define PROTO_BAD_FRAMES_MAX	1000	/* unreadable ones in a row: 1008 */
 #define PROTO_ROLE_REFUSED_MAX	10	/* tolerated in a row: 1008 */
 #define PROTO_QUEUED_MAX	15	/* frames behind a waiting connect */
+#define PROTO_QUEUED_BYTES	PROTO_LARGE /* of all of these: none is large */
 #define PROTO_SUSPENDED_RETRY_MS 1000
 #define PROTO_PENDING_MAX	512	/* unanswered requests of a connection */
 

@@ -86,9 +86,10 @@ ws_give_back(struct ws *ws)
 }
 
 bool
-ws_take_message(struct ws *ws, char **ret_data)
+ws_take_message(struct ws *ws, const char *data, char **ret_data)
 {
-	if (!ws->is_lent || ws->opcode != 0 || ws->buf == NULL)
+	if (!ws->is_lent || ws->opcode != 0 || ws->buf == NULL ||
+	    ws->buf != data)
 		return (false);
 	*ret_data = ws->buf;
 	ws->buf = NULL;

@@ -115,7 +115,8 @@ int	 ws_feed(struct ws *ws, char *bytes, size_t len, size_t *ret_used,
  * message that was put together, so that it need not be copied. False when the
  * message lies in the caller's bytes; *ret_data is untouched then.
  */
-bool	 ws_take_message(struct ws *ws, char **ret_data) must_use;
+bool	 ws_take_message(struct ws *ws, const char *data, char **ret_data)
+	    must_use;
 
 /* A message or a frame has begun and is not whole (a deadline applies). */
 bool	 ws_is_busy(const struct ws *ws);

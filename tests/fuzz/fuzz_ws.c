@@ -78,7 +78,8 @@ feed(struct ws *ws, const uint8_t *p, size_t len, struct trace *t, bool takes)
 			s->len = ev.len;
 			s->hash = hash(ev.data, ev.len);
 		}
-		if (takes && ev.what == WS_MESSAGE && ws_take_message(ws, &own))
+		if (takes && ev.what == WS_MESSAGE &&
+		    ws_take_message(ws, ev.data, &own))
 			free(own);
 	} while (true);
 	require(at == len);

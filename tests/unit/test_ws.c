@@ -455,14 +455,17 @@ message_can_be_taken(void)
 
 	ws_init(&ws, WS_SERVER, 100);
 	CU_ASSERT_EQUAL(ws_feed(&ws, a, 9, &used, &ev), 0);
-	CU_ASSERT(!ws_take_message(&ws, &p));
+	CU_ASSERT(!ws_take_message(&ws, ev.data, &p));
 	CU_ASSERT_EQUAL(ws_feed(&ws, b, 9, &used, &ev), 0);
 	CU_ASSERT_EQUAL(ev.what, WS_MESSAGE);
-	CU_ASSERT(ws_take_message(&ws, &p));
-	CU_ASSERT(!ws_take_message(&ws, &p));
+	/* Not in the place of another message, one that waited. */
+	CU_ASSERT(!ws_take_message(&ws, "waited", &p));
+	CU_ASSERT_PTR_NULL(p);
+	CU_ASSERT(ws_take_message(&ws, ev.data, &p));
+	CU_ASSERT(!ws_take_message(&ws, ev.data, &p));
 	CU_ASSERT_EQUAL(ws_feed(&ws, c, 7, &used, &ev), 0);
 	CU_ASSERT_EQUAL(ev.what, WS_MESSAGE);
-	CU_ASSERT(!ws_take_message(&ws, &p));
+	CU_ASSERT(!ws_take_message(&ws, ev.data, &p));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
 	CU_ASSERT_EQUAL(memcmp(p, "abcdef", 6), 0);
 	free(p);
