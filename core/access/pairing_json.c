@@ -354,7 +354,8 @@ setup_write(struct buf *out, const struct setup *s)
 	(void)buf_printf(out, "{\"digest\":\"%s\",\"profile\":\"%s\","
 	    "\"roles\":%u,\"scopes\":%u,\"exact\":%s,\"expiresAtMs\":%llu,"
 	    "\"deviceId\":\"%s\",\"used\":%s,\"delivered\":%s,"
-	    "\"usedAtMs\":%llu}", digest, s->profile, s->roles, s->scopes, s->is_exact ? "true" : "false",
+	    "\"usedAtMs\":%llu}", digest, s->profile, s->roles, s->scopes,
+	    s->is_exact ? "true" : "false",
 	    (unsigned long long)s->expires_ms, s->device_id,
 	    s->is_used ? "true" : "false",
 	    s->is_delivered ? "true" : "false", (unsigned long long)s->used_ms);

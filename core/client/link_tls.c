@@ -88,7 +88,8 @@ link_tls_keep(struct link_tls *t)
 	gnutls_datum_t	 d = { NULL, 0 };
 
 	/* Without one that came, asking for it would wait. */
-	if (!t->is_believed || t->is_kept || (gnutls_session_get_flags(t->session) &
+	if (!t->is_believed || t->is_kept ||
+	    (gnutls_session_get_flags(t->session) &
 	    GNUTLS_SFLAGS_SESSION_TICKET) == 0 ||
 	    gnutls_session_get_data2(t->session, &d) < 0)
 		return;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gateway.auth.token and .password that are kept in a private file, or that a
- * command knows: references with source "file" or "exec". What they mean is that of plugin secrets, which is not there
- * yet when the gateway has to know its own secret.
+ * command knows: references with source "file" or "exec". What they mean is that
+ * of plugin secrets, which is not there yet when the gateway has to know its own
+ * secret.
  */
 #include "core/daemon/refs.h"
 
@@ -25,7 +26,7 @@
 #define REF_STRINGS_MAX	64	/* arguments, variables, folders */
 #define REF_RUN_MS	5000	/* that a command may take */
 #define REF_RUN_MS_MAX	60000
-#define REF_FILE_MAX	((int64_t)MIB(1))	/* bytes of such a file, unless less is set */
+#define REF_FILE_MAX	((int64_t)MIB(1)) /* bytes, unless less is set */
 
 static const char *const paths[REF_COUNT] = {
 	[REF_TOKEN] = "gateway.auth.token",
@@ -64,10 +65,11 @@ environment(struct json_object *p)
 {
 	struct json_object	*set = json_get_obj(p, "env");
 	struct json_object	*pass = json_get_arr(p, "passEnv");
-	char			**env = calloc(REF_STRINGS_MAX + 1, sizeof *env);
+	char			**env;
 	const char		*name, *value;
 	size_t			 i, n = 0;
 
+	env = calloc(REF_STRINGS_MAX + 1, sizeof *env);
 	if (env == NULL)
 		return (NULL);
 	if (set != NULL) {

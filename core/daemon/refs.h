@@ -36,7 +36,8 @@ struct refs	*refs_new(struct conf *conf) must_use;
 /* Blocks; on any thread, which then has it alone. arg: a struct refs. */
 void		 refs_read(void *arg);
 /* refs_exec.c: what the command of a reference says; gives. */
-int		 ref_run(const struct ref *ref, char **ret_text, size_t *ret_len);
+int		 ref_run(const struct ref *ref, char **ret_text,
+		    size_t *ret_len);
 const char	*ref_problem(const struct ref *ref);
 struct refs	*refs_free(struct refs *refs);
 

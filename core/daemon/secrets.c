@@ -99,7 +99,8 @@ is_loopback_bind(const char *bind)
 
 /*
  * A reference that is still one: the store is asked when plugins are there, and
- * not before. A token of our own in its place would lock everybody out who has theirs.
+ * not before. A token of our own in its place would lock everybody out who has
+ * theirs.
  */
 static bool
 is_elsewhere(struct conf *conf, const char *path)
@@ -107,7 +108,8 @@ is_elsewhere(struct conf *conf, const char *path)
 	if (!json_object_is_type(conf_get(conf, path), json_type_object))
 		return (false);
 	log_err("auth", "%s cannot be read from that source (give it with "
-	    "source \"env\", \"file\" or \"exec\", $CHELA_TOKEN, $CHELA_PASSWORD or --token-file)",
+	    "source \"env\", \"file\" or \"exec\", $CHELA_TOKEN, "
+	    "$CHELA_PASSWORD or --token-file)",
 	    path);
 	return (true);
 }

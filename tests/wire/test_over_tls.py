@@ -10,7 +10,7 @@ import sys
 from gateway import SOURCE, check, finish
 
 for name in ("upgrade", "frames", "handshake", "requests", "native",
-             "pressure", "routes"):
+             "pressure", "routes", "clock"):
     @check(f"test_{name}.py over TLS")
     def _():
         p = subprocess.run(
