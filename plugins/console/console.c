@@ -350,9 +350,9 @@ console_start(struct chela_ctx *ctx)
 	return (console.routes->add(ctx, &route, NULL));
 }
 
-/* The routes are gone by now, and with them who waited. */
+/* The routes are gone, and nothing of what the pool still has is told us. */
 static void
-console_stop(struct chela_ctx *ctx)
+console_fini(struct chela_ctx *ctx)
 {
 	struct visit	*v;
 
@@ -377,5 +377,5 @@ CHELA_PLUGIN = {
 	.init = console_init,
 	.start = console_start,
 	.reload = console_reload,
-	.stop = console_stop,
+	.fini = console_fini,
 };

@@ -325,6 +325,7 @@ ctx_new(struct fake *f, const char *name, const struct chela_plugin *p)
 static void
 ctx_sweep(struct chela_ctx *ctx)
 {
+	ctx->generation++;
 	fake_loop_sweep(ctx);
 	fake_hooks_free(ctx);
 	fake_routes_drop(ctx);

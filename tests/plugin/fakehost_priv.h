@@ -52,6 +52,7 @@ struct chela_ctx {
 	void				*priv;
 	bool				 is_up;		/* init() went well */
 	bool				 is_started;
+	unsigned			 generation;	/* lives before this */
 	int				 mark;		/* of the sorting */
 	struct list			 timers;
 	struct list			 watches;

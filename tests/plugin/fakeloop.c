@@ -30,6 +30,7 @@ struct chela_watch {
 
 struct job {
 	struct chela_ctx	 *ctx;
+	unsigned		  generation;	/* of ctx */
 	void			(*fn)(void *arg);
 	chela_cb_fn		 *done;
 	void			 *arg;
@@ -235,7 +236,8 @@ job_done(void *arg)
 	struct job	*j = arg;
 	struct fake	*f = j->ctx->f;
 
-	if (j->done != NULL)
+	/* Not to a plugin that has ended since, as with the real one. */
+	if (j->done != NULL && j->generation == j->ctx->generation)
 		j->done(j->ctx, j->arg);
 	free(j);
 	fake_later_done(f);
@@ -249,7 +251,7 @@ job_new(struct chela_ctx *ctx, void (*fn)(void *arg), chela_cb_fn *done,
 
 	j = malloc(sizeof *j);
 	if (j != NULL)
-		*j = (struct job){ ctx, fn, done, arg };
+		*j = (struct job){ ctx, ctx->generation, fn, done, arg };
 	return (j);
 }
 

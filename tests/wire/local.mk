@@ -4,6 +4,7 @@ wire_scripts = tests/wire/test_bad_plugin.py \
 	tests/wire/test_crashing_plugin.py \
 	tests/wire/test_upgrade.py \
 	tests/wire/test_approvals.py \
+	tests/wire/test_console.py \
 	tests/wire/test_frames.py \
 	tests/wire/test_handshake.py \
 	tests/wire/test_hooks.py \
