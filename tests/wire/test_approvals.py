@@ -24,6 +24,10 @@ SCOPES = ["read", "write", "admin", "approvals", "questions", "pairing"]
 LISTS = ["plugin.approval.list", "openclaw.approval.list",
          "exec.approval.list"]
 
+# What OpenClaw's clients may call with members that nobody knows.
+LENIENT = ["exec.approval.list", "plugin.approval.list",
+           "openclaw.approval.list"]
+
 
 def chela(gw, *argv):
     env = dict(os.environ, HOME=gw.dir, CHELA_TOKEN=gw.token,
@@ -56,7 +60,9 @@ with Gateway() as gw:
                                       (QUESTIONS, "questions")):
                     for m in methods:
                         ok, res, e = c.call(m, {"x": 1})
-                        if scope in (need, "admin"):
+                        if scope in (need, "admin") and m in LENIENT:
+                            equal((m, ok, res), (m, True, []))
+                        elif scope in (need, "admin"):
                             equal((m, e["code"]), (m, "INVALID_REQUEST"))
                             matches(e["message"], "^invalid ")
                         else:
