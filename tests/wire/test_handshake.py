@@ -3,6 +3,7 @@
 """connect: the rows of wire.md sections 4, 5 and 7, auth.md sections 1 and 6,
 with AB-022, AB-025 and the start-up rules about secrets."""
 import json
+import os
 import re
 
 from gateway import Gateway, check, equal, finish, matches
@@ -34,6 +35,26 @@ def refuses(gw, params, code, text, close, reason=None, details=None):
         return error
 
 
+def remembers(pid, needle):
+    """How often the bytes are in the memory of a process."""
+    n = 0
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
+            open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+            if m:
+                start, end = int(m[1], 16), int(m[2], 16)
+                while start < end:
+                    size = min(end - start, 1 << 24)
+                    try:
+                        mem.seek(start)
+                        n += mem.read(size).count(needle)
+                    except OSError:     # pages that nobody may read
+                        pass
+                    start += size
+    return n
+
+
 def hangs_up(gw, message, code, reason):
     """A first message that is answered by nothing but a close."""
     with Openclaw(gw) as c:
@@ -43,6 +64,22 @@ def hangs_up(gw, message, code, reason):
 
 
 with Gateway() as gw:
+    @check("AB-146: what a client shows as its secret is not kept in memory")
+    def _():
+        if os.geteuid() != 0:
+            print("# not root: the memory of a gateway cannot be read")
+            return
+        mark = "shown-only-once-" + "q7"
+        equal(remembers(gw.proc.pid, gw.token.encode()) > 0, True)
+        for field in ("token", "password", "deviceToken"):
+            with Openclaw(gw) as c:
+                c.open()
+                p = c.connect_params()
+                p["auth"] = {field: f"{mark}-{field}"}
+                equal(c.call("connect", p)[0], False)
+                c.closed()
+            equal(remembers(gw.proc.pid, mark.encode()), 0)
+
     @check("wire 4: the challenge comes first, with a nonce of its own")
     def _():
         nonces = set()
