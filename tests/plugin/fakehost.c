@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -612,6 +613,7 @@ fake_new(void)
 	struct fake		*f;
 	struct chela_host	*h;
 
+	(void)signal(SIGPIPE, SIG_IGN);	/* as the daemon does */
 	if (the_fake != NULL)
 		abort();	/* one at a time: see host_now_us() */
 	f = calloc(1, sizeof *f);

@@ -585,7 +585,7 @@ what_lapses_while_it_waits_lets_nobody_in(void)
 			e.claim.auth.client_id = "openclaw-macos";
 			e.claim.auth.client_mode = "ui";
 			e.claim.about.platform = "macos";
-			d->about.platform = strdup("linux");
+			d->about.platform = "linux";
 		}
 		entry_pair(&e);
 		CU_ASSERT_EQUAL(n_done, 0);
