@@ -28,6 +28,7 @@
 #define WRITES_MAX	30		/* control-plane writes ... */
 #define WRITES_US	SEC_US(60)	/* ... in this time */
 #define WRITES_KEYS_MAX	10000
+#define ENTRY_MAX	200		/* bytes of a name in a directory */
 
 struct host *
 host_new(const struct host_env *env)
@@ -247,16 +248,14 @@ host_found(struct host *h, const char *name, const char *path)
 }
 
 /* "chat.so" in the directory, or "chat/.libs/chat.so" in a build tree. */
-static int
-host_scan_entry(struct host *h, const char *dir, const char *entry)
+int
+host_entry(const char *dir, const char *entry, char **ret_name, char **ret_path)
 {
-	size_t		 len = strlen(entry);
-	struct stat	 st;
-	char		*path = NULL, *name = NULL;
-	int		 r = 0;
+	size_t	 len = strlen(entry);
+	char	*path = NULL, *name = NULL;
 
-	if (entry[0] == '.' || len > 200)
-		return (0);
+	if (entry[0] == '.' || len > ENTRY_MAX)
+		return (-ENOENT);
 	if (len > 3 && strcmp(entry + len - 3, ".so") == 0) {
 		name = strndup(entry, len - 3);
 		path = file_join(dir, entry);
@@ -265,9 +264,27 @@ host_scan_entry(struct host *h, const char *dir, const char *entry)
 		if (asprintf(&path, "%s/%s/.libs/%s.so", dir, entry, entry) < 0)
 			path = NULL;
 	}
-	if (name == NULL || path == NULL)
-		r = -ENOMEM;
-	else if (lstat(path, &st) == 0)
+	if (name == NULL || path == NULL) {
+		free(name);
+		free(path);
+		return (-ENOMEM);
+	}
+	*ret_name = name;
+	*ret_path = path;
+	return (0);
+}
+
+static int
+host_scan_entry(struct host *h, const char *dir, const char *entry)
+{
+	struct stat	 st;
+	char		*path, *name;
+	int		 r;
+
+	r = host_entry(dir, entry, &name, &path);
+	if (r < 0)
+		return (r == -ENOENT ? 0 : r);
+	if (lstat(path, &st) == 0)
 		r = host_found(h, name, path);
 	free(name);
 	free(path);

@@ -118,6 +118,15 @@ struct service {
 	char			 name[];
 };
 
+/* A schema file as it was read; without text or doc, r says why. */
+struct schema_file {
+	char			*path;
+	char			*text;
+	size_t			 len;
+	struct json_object	*doc;
+	int			 r;
+};
+
 struct refresh_cb {
 	struct refresh_cb	*next;
 	void			(*done)(void *arg, int r);
@@ -149,6 +158,7 @@ struct host {
 	uint64_t		 n_busy;	/* refused for these two */
 	struct buf		 out;		/* scratch */
 	struct crash_log	*crashes;	/* NULL: not counted */
+	struct prefetch		*prefetch;	/* while what it read is used */
 };
 
 struct chela_req {
@@ -218,7 +228,16 @@ void	 deadline_fini(struct chela_ctx *ctx);
 int	 loader_open(struct chela_ctx *ctx, struct buf *why);
 int	 loader_check(struct chela_ctx *ctx, struct buf *why);
 
-/* schemas.c */
+/* prefetch.c */
+int	 prefetch_start(struct host *h, void (*done)(struct host *h));
+bool	 prefetch_take(struct host *h, const char *name,
+	    struct schema_file *ret);
+struct prefetch *prefetch_free(struct prefetch *p);
+
+/* schemas.c; the first two on any thread */
+int	 schema_file_read(struct schema_file *f, const char *object,
+	    const char *name, const char *schema_dir);
+void	 schema_file_fini(struct schema_file *f);
 int	 schemas_read(struct chela_ctx *ctx, struct buf *why);
 int	 schemas_compile(struct chela_ctx *ctx, struct method *m);
 int	 schemas_document(const struct chela_ctx *ctx, struct json_object **ret);
@@ -238,6 +257,8 @@ void	 plugin_stop(struct chela_ctx *ctx);
 void	 plugin_fini(struct chela_ctx *ctx);
 void	 plugin_down(struct chela_ctx *ctx);
 size_t	 host_payload_max(const struct host *h);
+int	 host_entry(const char *dir, const char *entry, char **ret_name,
+	    char **ret_path);
 void	 host_sort(struct host *h);
 const struct chela_dep *ctx_dep(const struct chela_ctx *ctx, uint32_t i);
 struct chela_ctx *host_find(struct host *h, const char *name);

@@ -206,9 +206,8 @@ host_kick(struct host *h)
 }
 
 static void
-refresh_begin(void *arg)
+refresh_begin(struct host *h)
 {
-	struct host	*h = arg;
 	struct list	*l, *tmp;
 	struct chela_ctx *ctx;
 
@@ -237,6 +236,13 @@ refresh_begin(void *arg)
 	refresh_continue(h);
 }
 
+/* Without a worker: the loop reads for itself. */
+static void
+refresh_begin_bare(void *arg)
+{
+	refresh_begin(arg);
+}
+
 void
 host_refresh(struct host *h, void (*done)(void *arg, int r), void *arg)
 {
@@ -263,7 +269,8 @@ host_refresh(struct host *h, void (*done)(void *arg, int r), void *arg)
 		return;
 	h->is_refreshing = true;
 	/* Not from within a plugin's own call: it may be the one that leaves. */
-	if (loop_post(h->env.loop, refresh_begin, h) < 0)
+	if (prefetch_start(h, refresh_begin) < 0 &&
+	    loop_post(h->env.loop, refresh_begin_bare, h) < 0)
 		refresh_answer(h, -ENOMEM);
 }
 

@@ -18,14 +18,14 @@
 
 /* "<dir of the object>/<name>.json", else "<schema dir>/<name>.json". */
 static char *
-schemas_find(const struct chela_ctx *ctx)
+schemas_find(const char *object, const char *name, const char *schema_dir)
 {
-	const char	*slash = strrchr(ctx->path, '/');
+	const char	*slash = strrchr(object, '/');
 	char		*p = NULL;
 	FILE		*f;
 
 	if (slash != NULL && asprintf(&p, "%.*s/%s.json",
-	    (int)(slash - ctx->path), ctx->path, ctx->name) > 0) {
+	    (int)(slash - object), object, name) > 0) {
 		f = fopen(p, "re");
 		if (f != NULL) {
 			(void)fclose(f);
@@ -33,11 +33,43 @@ schemas_find(const struct chela_ctx *ctx)
 		}
 	}
 	free(p);
-	if (ctx->host->env.schema_dir == NULL ||
-	    asprintf(&p, "%s/%s.json", ctx->host->env.schema_dir,
-	    ctx->name) < 0)
+	if (schema_dir == NULL ||
+	    asprintf(&p, "%s/%s.json", schema_dir, name) < 0)
 		return (NULL);
 	return (p);
+}
+
+static int
+schema_parse(const char *text, size_t len, struct json_object **ret)
+{
+	static const struct scan_limits	 lim = {
+		.depth_max = SCAN_DEPTH_CAP,
+		.heap_max = SIZE_MAX,
+	};
+
+	return (json_parse_scanned(text, len, &lim, NULL, ret));
+}
+
+void
+schema_file_fini(struct schema_file *f)
+{
+	free(f->path);
+	free(f->text);
+	json_object_put(f->doc);
+	memset(f, 0, sizeof *f);
+}
+
+int
+schema_file_read(struct schema_file *f, const char *object, const char *name,
+    const char *schema_dir)
+{
+	memset(f, 0, sizeof *f);
+	f->path = schemas_find(object, name, schema_dir);
+	f->r = f->path == NULL ? -ENOMEM :
+	    file_read(f->path, HOST_SCHEMA_MAX, &f->text, &f->len);
+	if (f->r == 0)
+		f->r = schema_parse(f->text, f->len, &f->doc);
+	return (f->r);
 }
 
 static bool
@@ -129,37 +161,35 @@ schemas_join(const struct chela_ctx *ctx, struct json_object *doc,
 int
 schemas_document(const struct chela_ctx *ctx, struct json_object **ret)
 {
-	static const struct scan_limits	 lim = {
-		.depth_max = SCAN_DEPTH_CAP,
-		.heap_max = SIZE_MAX,
-	};
-
 	if (ctx->schema_text == NULL)
 		return (-ENOENT);
-	return (json_parse_scanned(ctx->schema_text, ctx->schema_len, &lim, NULL,
-	    ret));
+	return (schema_parse(ctx->schema_text, ctx->schema_len, ret));
 }
 
 int
 schemas_read(struct chela_ctx *ctx, struct buf *why)
 {
-	struct json_object	*doc = NULL, *part;
+	struct schema_file	 f;
+	struct json_object	*doc, *part;
 	int			 r;
 
-	ctx->schema_path = schemas_find(ctx);
-	if (ctx->schema_path == NULL)
+	if (!prefetch_take(ctx->host, ctx->name, &f))
+		(void)schema_file_read(&f, ctx->path, ctx->name,
+		    ctx->host->env.schema_dir);
+	ctx->schema_path = f.path;
+	ctx->schema_text = f.text;
+	ctx->schema_len = f.len;
+	doc = f.doc;
+	if (f.path == NULL)
 		return (-ENOMEM);
-	r = file_read(ctx->schema_path, HOST_SCHEMA_MAX, &ctx->schema_text,
-	    &ctx->schema_len);
-	if (r < 0) {
-		(void)buf_printf(why, "no schema file: %s: %s",
-		    ctx->schema_path, strerror(-r));
-		return (r);
+	if (f.text == NULL) {
+		(void)buf_printf(why, "no schema file: %s: %s", f.path,
+		    strerror(-f.r));
+		return (f.r);
 	}
-	r = schemas_document(ctx, &doc);
-	if (r < 0) {
-		(void)buf_printf(why, "%s is not valid JSON", ctx->schema_path);
-		return (r);
+	if (f.r < 0) {
+		(void)buf_printf(why, "%s is not valid JSON", f.path);
+		return (f.r);
 	}
 	r = schemas_join(ctx, doc, why);
 	part = json_get_obj(doc, "config");
