@@ -14,6 +14,7 @@ wire_scripts = tests/wire/test_bad_plugin.py \
 	tests/wire/test_routes.py \
 	tests/wire/test_native.py \
 	tests/wire/test_native_chat.py \
+	tests/wire/test_planted.py \
 	tests/wire/test_node.py \
 	tests/wire/test_pressure.py \
 	tests/wire/test_process.py \
