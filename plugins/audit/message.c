@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages of channels, for those who want them recorded (logging.audit.messages).
- * Accounts, chats, senders and messages are named by an HMAC under a key of this
- * installation: rows can be told apart and compared, not read.
+ * Messages of channels, for those who want them recorded: configuration
+ * logging.audit.messages. Accounts, chats, senders and messages are named by an
+ * HMAC under a key of this installation: rows can be compared, not read.
  */
 #include "audit.h"
 

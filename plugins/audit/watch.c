@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What others do: configuration, pairing and plugins of the core, runs of agents,
- * decisions on approvals.
+ * What others do: configuration, pairing and plugins of the core, runs of
+ * agents, decisions on approvals.
  */
 #include "audit.h"
 

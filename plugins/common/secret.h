@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Secrets of the configuration: each is a text, or a reference to where it is
- * kept, {source, provider?, id}. Who uses this has a dependency on plugin secrets.
+ * kept, {source, provider?, id}. Who uses this depends on plugin secrets.
  */
 #ifndef PLUGINS_COMMON_SECRET_H
 #define PLUGINS_COMMON_SECRET_H
@@ -21,9 +21,9 @@ secret_is_ref(struct json_object *v)
 }
 
 /*
- * What it is now, never empty; lent until this turn of the loop ends. NULL: there
- * is none, or a reference without a value. Those to the environment do without
- * the plugin secrets.
+ * What it is now, never empty; lent until this turn of the loop ends. NULL:
+ * there is none, or a reference without a value. Those to the environment do
+ * without the plugin secrets.
  */
 static inline const char *
 secret_text(const struct chela_host *host, struct chela_ctx *ctx,

@@ -101,7 +101,7 @@ bool	 zone_is_name(const char *s);
 void	 zone_path(const char *name, char ret[ZONE_PATH_MAX]);
 /* Seconds east of UTC, by the bytes of a zone's file. */
 int	 zone_offset(const uint8_t *p, size_t len, int64_t now, int32_t *ret);
-/* 0..1439. -EAGAIN: not known yet, queue_run() follows. -ENOENT: no such zone. */
+/* 0..1439. -EAGAIN: not known yet, queue_run() follows. -ENOENT: no zone. */
 int	 zone_minute(const char *name, uint64_t wall_ms);
 void	 zone_close(void);
 

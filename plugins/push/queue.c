@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What waits to be sent: one job for each message and subscription. Who may hear
- * of it is asked again right before each try; a push service that is busy is left
- * alone for a while.
+ * What waits to be sent: one job for each message and subscription. Who may
+ * hear of it is asked again right before each try; a push service that is busy
+ * is left alone for a while.
  */
 #include "push.h"
 

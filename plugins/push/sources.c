@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happens elsewhere and is told: questions for approval, their ends, runs of
- * agents. Who was told of an open approval is kept ("sent/<id>"), so that its end
- * takes the message back, after a restart as well.
+ * What happens elsewhere and is told: questions for approval, their ends, runs
+ * of agents. Who was told of an open approval is kept ("sent/<id>"), so that
+ * its end takes the message back, after a restart as well.
  */
 #include "push.h"
 

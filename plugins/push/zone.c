@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What time it is in a time zone (RFC 8536): the C library knows one zone for the
- * whole process. Files are read by a worker and kept.
+ * What time it is in a time zone (RFC 8536): the C library knows one zone for
+ * the whole process. Files are read by a worker and kept.
  */
 #include "push.h"
 
@@ -313,7 +313,7 @@ load_start(const char *name)
 	return (false);
 }
 
-/* 0..1439. -EAGAIN: not known yet, queue_run() follows. -ENOENT: no such zone. */
+/* 0..1439. -EAGAIN: not known yet, queue_run() follows. -ENOENT: no zone. */
 int
 zone_minute(const char *name, uint64_t wall_ms)
 {
