@@ -11,14 +11,17 @@
 set -u
 : "${CHELA_SOURCE:?}"
 command -v abidw >/dev/null 2>&1 || { echo "abidw is not installed"; exit 77; }
+test "$(uname -m)" = x86_64 || { echo "the baseline is of x86_64"; exit 77; }
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/chela-abi-XXXXXX") || exit 1
 trap 'rm -rf "$tmp"' EXIT
 
 # An object whose exported functions mention every struct of the plugin ABI, so
 # that abidw sees them all. The same compiler and flags each time: only types
 # count.
-headers=$(cd "$CHELA_SOURCE/include" &&
-    ls chela/plugin.h chela/services/*.h | LC_ALL=C sort)
+#
+# The services are not in it yet: each has its own major in its name and a
+# struct_size, and include/chela/abi-log says when their tables are frozen.
+headers=chela/plugin.h
 {
 	for h in $headers; do
 		echo "#include <$h>"
