@@ -66,8 +66,9 @@ def hangs_up(gw, message, code, reason):
 with Gateway() as gw:
     @check("AB-146: what a client shows as its secret is not kept in memory")
     def _():
-        if os.geteuid() != 0:
-            print("# not root: the memory of a gateway cannot be read")
+        # Only root may look, and a sanitizer maps terabytes of its own.
+        if os.geteuid() != 0 or gw.is_sanitized():
+            print("# the memory of this gateway is not looked at")
             return
         mark = "shown-only-once-" + "q7"
         equal(remembers(gw.proc.pid, gw.token.encode()) > 0, True)
