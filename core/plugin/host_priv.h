@@ -95,7 +95,7 @@ struct chela_ctx {
 	uint32_t		 n_reqs;
 	uint64_t		 drain_us;
 	uint32_t		 visit;		/* mark of the dependency walk */
-	uint32_t		 generation;	/* of init(): old callbacks are dropped */
+	uint32_t		 generation;	/* of init(): drops old callbacks */
 	bool			 is_stopped;	/* held: it went over its limits */
 	bool			 is_deadline_set;
 	struct list		 waiting;	/* requests, the oldest first */
@@ -171,7 +171,7 @@ struct chela_req {
 	struct list		 link;		/* in peer.reqs */
 	bool			 is_answered;
 	bool			 is_large;	/* params are freed by a worker */
-	bool			 is_late;	/* the host answered: it took too long */
+	bool			 is_late;	/* the host has answered */
 	struct list		 waiting;	/* in ctx.waiting */
 	uint64_t		 since_us;	/* its last sign of life */
 	struct json_object	*params;
@@ -250,7 +250,7 @@ int	 plugin_up(struct chela_ctx *ctx, struct buf *why);
  * its methods answer that it is not running.
  */
 int	 plugin_try(struct chela_ctx *ctx);
-void	 plugin_hold_stopped(struct chela_ctx *ctx);	/* after it was brought down */
+void	 plugin_hold_stopped(struct chela_ctx *ctx);	/* one that is down */
 void	 plugin_unhold(struct chela_ctx *ctx);	/* ready for another try */
 void	 plugin_leave_tables(struct chela_ctx *ctx);
 void	 plugin_stop(struct chela_ctx *ctx);
