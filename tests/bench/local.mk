@@ -14,7 +14,7 @@ tests_bench_wsload_LDADD = -lm
 tests_bench_epoll_echo_SOURCES = tests/bench/epoll_echo.c
 CLEANFILES += $(EXTRA_PROGRAMS)
 EXTRA_DIST += tests/bench/README tests/bench/run tests/bench/ir \
-	tests/bench/ws_ajv_server.mjs
+	tests/bench/security.mjs tests/bench/ws_ajv_server.mjs
 
 bench-programs: all $(EXTRA_PROGRAMS) tests/bench/say/say.la
 bench: bench-programs
@@ -22,7 +22,10 @@ bench: bench-programs
 	$(PYTHON3) $(srcdir)/tests/bench/run $$npm $(builddir)
 bench-ir: bench-programs
 	$(PYTHON3) $(srcdir)/tests/bench/ir $(builddir)
-.PHONY: bench-programs bench bench-ir
+bench-security: bench-programs
+	CHELA_BUILD=$(abs_builddir) CHELA_SOURCE=$(abs_srcdir) \
+	    node $(srcdir)/tests/bench/security.mjs
+.PHONY: bench-programs bench bench-ir bench-security
 
 # The scanner and the validator, without a daemon.
 check_PROGRAMS += tests/bench/bench_scan

@@ -60,11 +60,12 @@ export function within(promise, what, ms = DEADLINE_MS) {
 
 export class Gateway {
 	constructor({ config = {}, env = {}, token = "t-" + randomUUID(), dir,
-		args = [] } = {}) {
+		args = [], checks = true } = {}) {
 		this.config = config;
 		this.env = env;
 		this.token = token;
-		this.args = args;
+		// checks: every answer is held to its schema.
+		this.args = checks ? ["--check-results", ...args] : args;
 		this.dir = dir ?? fs.mkdtempSync(path.join(os.tmpdir(), "chela-"));
 		if (!dir)
 			atEnd(() => fs.rmSync(this.dir, { recursive: true, force: true }));
@@ -90,7 +91,7 @@ export class Gateway {
 		this.child = spawn(`${BUILD}/core/daemon/chelad`, ["--config",
 			this.configFile, "--state-dir", this.stateDir, "--port", "0",
 			"--schema-dir", `${SOURCE}/schemas`, "--plugin-dir",
-			`${BUILD}/plugins`, "--check-results", ...this.args],
+			`${BUILD}/plugins`, ...this.args],
 			{ env, stdio: ["ignore", "ignore", "pipe"] });
 		this.exited = new Promise((done) => this.child.on("exit",
 			(code, signal) => { this.exit = { code, signal }; done(this.exit); }));
