@@ -18,6 +18,7 @@ struct entry {
 	uint64_t		 expires_us;
 	bool			 is_sticky;
 	struct json_object	*obj;
+	struct buf		 text;		/* of obj; empty: to be written */
 	size_t			 key_len;
 	char			 key[];
 };
@@ -52,6 +53,7 @@ entry_free(struct presence *p, struct entry *e)
 	(void)map_del(p->by_key, e->key, e->key_len);
 	list_remove(&e->link);
 	json_object_put(e->obj);
+	buf_fini(&e->text);
 	free(e);
 	p->is_text_good = false;
 }
@@ -165,14 +167,20 @@ presence_upsert(struct presence *p, const char *key,
 	list_remove(&e->link);
 	/* At the front: after the head. */
 	list_append(p->entries.next, &e->link);
+	buf_reset(&e->text);
 	p->is_text_good = false;
 	return (entry_merge(e, fields));
 }
 
+/*
+ * Each change of one entry makes a new text of all: those that did not change are
+ * copied.
+ */
 const char *
 presence_text(struct presence *p, size_t *ret_len)
 {
 	struct list	*l, *tmp;
+	struct entry	*e;
 	const char	*sep = "";
 
 	presence_expire(p, p->max);
@@ -180,9 +188,15 @@ presence_text(struct presence *p, size_t *ret_len)
 		buf_reset(&p->text);
 		(void)buf_putc(&p->text, '[');
 		list_each(l, tmp, &p->entries) {
+			e = container_of(l, struct entry, link);
+			if (e->text.len == 0 &&
+			    json_write(&e->text, e->obj) < 0) {
+				buf_reset(&e->text);
+				p->text.is_failed = true;
+				break;
+			}
 			(void)buf_puts(&p->text, sep);
-			(void)json_write(&p->text,
-			    container_of(l, struct entry, link)->obj);
+			(void)buf_add(&p->text, e->text.data, e->text.len);
 			sep = ",";
 		}
 		(void)buf_putc(&p->text, ']');
