@@ -29,6 +29,14 @@ static const struct scan_limits client_limits = {
 
 static void	 client_connect(struct chela_client *c);
 
+static void
+free_secret(char *s)
+{
+	if (s != NULL)
+		explicit_bzero(s, strlen(s));
+	free(s);
+}
+
 /* --- being freed while on the stack --- */
 
 static void
@@ -51,12 +59,12 @@ client_destroy(struct chela_client *c)
 	(void)identity_free(c->identity);
 	free(c->path_env);
 	free(c->device_family);
-	free(c->device_token);
+	free_secret(c->device_token);
 	url_fini(&c->url);
 	trust_fini(&c->trust);
 	link_ticket_fini(&c->ticket);
-	free(c->token);
-	free(c->password);
+	free_secret(c->token);
+	free_secret(c->password);
 	free(c->instance);
 	free(c->display_name);
 	free(c->mode);
@@ -333,7 +341,7 @@ client_drop_token(struct chela_client *c)
 	    strncmp(code, "AUTH_", 5) != 0 ||
 	    strcmp(code, "AUTH_RATE_LIMITED") == 0)
 		return;
-	free(c->device_token);
+	free_secret(c->device_token);
 	c->device_token = NULL;
 	if (c->token != NULL || c->password != NULL)
 		c->error.pub.is_retryable = 1;
@@ -349,7 +357,7 @@ client_keep_token(struct chela_client *c)
 	copy = token != NULL && c->identity != NULL ? strdup(token) : NULL;
 	if (copy == NULL)
 		return;
-	free(c->device_token);
+	free_secret(c->device_token);
 	c->device_token = copy;
 }
 
@@ -371,7 +379,8 @@ client_on_connected(struct chela_client *c, struct json_object *frame)
 	client_keep_token(c);
 	policy = json_get_obj(c->hello, "policy");
 	n = json_get_int(policy, "tickIntervalMs", CLIENT_TICK_MS);
-	c->tick_us = MS_US(n > 0 ? n : CLIENT_TICK_MS);
+	c->tick_us = MS_US(n <= 0 ? CLIENT_TICK_MS :
+	    MIN_OF(n, (int64_t)CLIENT_TICK_MAX_MS));
 	n = json_get_int(policy, "maxPayload", CLIENT_PAYLOAD_MAX);
 	c->payload_max = n > 0 ? (size_t)n : CLIENT_PAYLOAD_MAX;
 	c->n_failures = 0;

@@ -41,13 +41,17 @@ client_error_read(struct client_error *e, struct json_object *frame)
 	struct json_object	*meta = json_get_obj(frame, "meta");
 	const char		*text = json_get_str(frame, "error");
 	const char		*code = json_get_str(meta, "code");
+	int64_t			 ms;
 
 	client_error_set(e, -EREMOTEIO, "%s", text != NULL && *text != '\0' ?
 	    text : "the gateway refused without saying why");
 	(void)snprintf(e->code, sizeof e->code, "%s", code != NULL ? code : "");
 	e->pub.details = json_object_get(json_get(meta, "details"));
 	e->pub.is_retryable = json_get_bool(meta, "retryable", false);
-	e->pub.retry_after_ms = json_get_int(meta, "retryAfterMs", -1);
+	/* What the gateway says is not to keep us away for ever. */
+	ms = json_get_int(meta, "retryAfterMs", -1);
+	e->pub.retry_after_ms = ms < 0 ? -1 :
+	    MIN_OF(ms, (int64_t)CHELA_CLIENT_RETRY_MAX_MS);
 }
 
 static struct call *

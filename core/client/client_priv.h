@@ -22,6 +22,7 @@
 #define CLIENT_BACKOFF_MIN_MS	1000u
 #define CLIENT_BACKOFF_MAX_MS	30000u
 #define CLIENT_TICK_MS		30000u	/* when hello does not say */
+#define CLIENT_TICK_MAX_MS	3600000u
 #define CLIENT_PAYLOAD_MAX	MIB(25)	/* when hello does not say */
 #define CLIENT_CALLS_MAX	10000u	/* open at one time */
 #define CLIENT_LIST_MAX		64u	/* scopes, capabilities */

@@ -50,6 +50,8 @@ enum chela_client_state {
 	CHELA_CLIENT_ENDED	/* gave up; the last error says why */
 };
 
+#define CHELA_CLIENT_RETRY_MAX_MS	3600000	/* more is not waited for */
+
 /* What went wrong, in words and for programs. */
 struct chela_client_error {
 	/*
@@ -61,7 +63,8 @@ struct chela_client_error {
 	const char	*code;		/* the gateway's, "" for a local failure */
 	struct json_object *details;	/* the gateway's, or NULL */
 	int		 is_retryable;
-	int64_t		 retry_after_ms; /* -1: the gateway did not say */
+	/* -1: the gateway did not say; at most CHELA_CLIENT_RETRY_MAX_MS. */
+	int64_t		 retry_after_ms;
 	int		 close_code;	/* of the WebSocket, 0: none */
 	int		 http_status;	/* of a refused upgrade, 0: none */
 };

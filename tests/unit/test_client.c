@@ -271,6 +271,14 @@ refused_call_tells_why(void)
 	scene_close(&s);
 }
 
+static int
+was_refused(void *arg)
+{
+	struct scene	*s = arg;
+
+	return (chela_client_last_error(s->client)->status == -EREMOTEIO);
+}
+
 /* A refused handshake is final unless the gateway says otherwise. */
 static void
 version_mismatch_ends(void)
@@ -314,6 +322,43 @@ retryable_refusal_comes_back(void)
 	s.refuse = NULL;
 	CU_ASSERT_EQUAL(chela_client_ready_wait(s.client, DEADLINE_MS), 0);
 	scene_close(&s);
+}
+
+/* However long the gateway says, the client will try again, in an hour at the latest. */
+static void
+retry_after_has_a_limit(void)
+{
+	static const struct {
+		const char	*said;
+		int64_t		 ms;
+	} rows[] = {
+		{ "3600000", 3600000 },
+		{ "3600001", CHELA_CLIENT_RETRY_MAX_MS },
+		{ "9007199254740991", CHELA_CLIENT_RETRY_MAX_MS },
+		{ "-9007199254740991", -1 },
+	};
+	struct peer_script		 script = { .http = NULL };
+	struct chela_client_options	 o = {
+		.backoff_min_ms = 1,
+		.backoff_max_ms = 2,
+	};
+	struct scene			 s;
+	char				 refuse[160];
+	size_t				 i;
+
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		scene_open(&s, &script, &o);
+		(void)snprintf(refuse, sizeof refuse, "\"error\":\"later\","
+		    "\"meta\":{\"code\":\"UNAVAILABLE\",\"retryable\":true,"
+		    "\"retryAfterMs\":%s}", rows[i].said);
+		s.refuse = refuse;
+		CU_ASSERT_EQUAL(chela_client_open(s.client), 0);
+		CU_ASSERT_EQUAL(chela_client_run_until(s.client, was_refused,
+		    &s, DEADLINE_MS), 0);
+		CU_ASSERT_EQUAL(chela_client_last_error(s.client)->
+		    retry_after_ms, rows[i].ms);
+		scene_close(&s);
+	}
 }
 
 static void
@@ -903,6 +948,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(refused_call_tells_why),
 	CU_CASE(version_mismatch_ends),
 	CU_CASE(retryable_refusal_comes_back),
+	CU_CASE(retry_after_has_a_limit),
 	CU_CASE(call_times_out),
 	CU_CASE(connect_times_out),
 	CU_CASE(interim_answer_keeps_the_call_open),
