@@ -125,6 +125,7 @@ record_info(const struct chela_approval_record *rec,
 		.route = rec->route,
 		.resolver_kind = rec->resolver_kind,
 		.resolver_id = rec->resolver_id,
+		.until_us = rec->until_us,
 	};
 
 	memcpy(ret, &info, ret->struct_size < sizeof info ? ret->struct_size :

@@ -66,7 +66,8 @@ struct chela_approval_record {
 	struct json_object	*request;
 	struct json_object	*presentation;
 	uint64_t		 created_ms;
-	uint64_t		 expires_ms;
+	uint64_t		 expires_ms;	/* as it is shown */
+	uint64_t		 until_us;	/* by now_us(); 0: not of now */
 	uint64_t		 resolved_ms;
 	uint32_t		 grant_days;
 	size_t			 size;		/* about, of its JSON */

@@ -99,27 +99,27 @@ expire_arm(void)
 		return;
 	while ((rec = table_next(rec)) != NULL) {
 		if (rec->status == CHELA_RECORD_PENDING &&
-		    !rec->is_settling && rec->expires_ms < first)
-			first = rec->expires_ms;
+		    !rec->is_settling && rec->until_us < first)
+			first = rec->until_us;
 	}
-	now = ap.host->wall_ms();
+	now = ap.host->now_us();
 	if (first == UINT64_MAX)
 		ap.host->timer_stop(rs.timer);
 	else
 		(void)ap.host->timer_set(rs.timer, first <= now ? 0 :
-		    (first - now) * 1000);
+		    first - now);
 }
 
 static bool
 expire_one(void)
 {
 	struct chela_approval_record	*rec = NULL;
-	uint64_t			 now = ap.host->wall_ms();
+	uint64_t			 now = ap.host->now_us();
 
 	while ((rec = table_next(rec)) != NULL) {
 		/* An answer in time that is being stored still counts. */
 		if (rec->status == CHELA_RECORD_PENDING &&
-		    !rec->is_settling && rec->expires_ms <= now) {
+		    !rec->is_settling && rec->until_us <= now) {
 			record_close(rec, CHELA_RECORD_EXPIRED,
 			    "timeout", "timeout");
 			return (true);
@@ -197,7 +197,7 @@ record_settle(struct chela_ctx *ctx, struct chela_approval_record *rec,
 	if (rec->is_settling)
 		return (wait_add(&rec->settling, rec, ctx, done, arg));
 	/* Whoever comes at or after the end of its time is too late. */
-	if (rec->expires_ms <= ap.host->wall_ms()) {
+	if (rec->until_us <= ap.host->now_us()) {
 		r = wait_add(&rec->settling, rec, ctx, done, arg);
 		if (r == 0)
 			record_close(rec, CHELA_RECORD_EXPIRED, "timeout",
@@ -359,6 +359,7 @@ records_open(struct chela_ctx *ctx, const struct chela_record_open *spec,
 	struct chela_conn_info	 info = { .struct_size = sizeof info };
 	struct chela_approval_record *rec = NULL;
 	char			 id[CHELA_APPROVAL_ID_MAX + 1];
+	uint64_t		 ms;
 	int			 r;
 
 	if (spec->id != NULL) {
@@ -393,9 +394,11 @@ records_open(struct chela_ctx *ctx, const struct chela_record_open *spec,
 	rec->allowed = (spec->allowed == 0 ? 1u << CHELA_ALLOW_ONCE |
 	    1u << CHELA_ALLOW_ALWAYS : spec->allowed) | 1u << CHELA_DENY;
 	rec->created_ms = ap.host->wall_ms();
-	rec->expires_ms = rec->created_ms + (spec->timeout_ms == 0 ?
-	    TIMEOUT_DEFAULT_MS : spec->timeout_ms > TIMEOUT_MAX_MS ?
-	    TIMEOUT_MAX_MS : spec->timeout_ms);
+	ms = spec->timeout_ms == 0 ? TIMEOUT_DEFAULT_MS :
+	    spec->timeout_ms > TIMEOUT_MAX_MS ? TIMEOUT_MAX_MS :
+	    spec->timeout_ms;
+	rec->expires_ms = rec->created_ms + ms;
+	rec->until_us = ap.host->now_us() + ms * 1000;
 	rec->is_mine = true;
 	if (wait_add(&rec->opened, rec, ctx, opened, arg) < 0 ||
 	    wait_add(&rec->waits, rec, ctx, done, arg) < 0)

@@ -157,6 +157,7 @@ channels_init(struct chela_ctx *ctx, const struct chela_host *host)
 	memset(&channels, 0, sizeof channels);
 	channels.ctx = ctx;
 	channels.host = host;
+	host->uuid(channels.run);
 	return (host->svc_export(ctx, CHELA_CHANNELS_SERVICE,
 	    &channels_service));
 }

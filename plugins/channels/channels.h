@@ -60,6 +60,7 @@ struct channels {
 	char				*conf[CHANNELS_MAX]; /* as text */
 	char				 conf_id[CHANNELS_MAX][ID_MAX + 1];
 	uint32_t			 n_conf;
+	char				 run[37];	/* id of this process */
 };
 
 extern struct channels channels;

@@ -37,9 +37,16 @@ created_ms(struct json_object *val)
 static int
 expired(struct json_object *val)
 {
-	uint64_t	now = channels.host->wall_ms();
+	const char	*run = get_text(val, "run");
+	uint64_t	 now = channels.host->wall_ms(), made = created_ms(val);
 
-	return (created_ms(val) + PAIRING_TTL_MS <= now);
+	/* Of this process: by the time that passes, not by the wall clock. */
+	if (run != NULL && strcmp(run, channels.run) == 0)
+		return (channels.host->now_us() - (uint64_t)
+		    json_object_get_int64(get_any(val, "madeUs")) >=
+		    PAIRING_TTL_MS * 1000);
+	/* One made later than now: the clock was set back, who knows how far. */
+	return (made > now || now - made >= PAIRING_TTL_MS);
 }
 
 static int
@@ -175,6 +182,8 @@ pairing_challenge(const struct chela_channel_1 *ch,
 	    in->sender_name : "");
 	put_str(val, "chatId", in->chat_id);
 	put_int(val, "createdMs", channels.host->wall_ms());
+	put_int(val, "madeUs", channels.host->now_us());
+	put_str(val, "run", channels.run);
 	(void)snprintf(key, sizeof key, PAIR_PREFIX "%s", code);
 	r = channels.host->kv_put(channels.ctx, key, val, CHELA_NEW_REV, NULL,
 	    NULL);

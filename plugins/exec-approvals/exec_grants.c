@@ -22,9 +22,14 @@ static bool
 is_live(struct json_object *g)
 {
 	int64_t	until = get_int(g, "expiresAtMs", 0);
+	int64_t	now = (int64_t)ex.host->wall_ms();
 
-	return (get_any(g, "revokedAtMs") == NULL &&
-	    (until == 0 || (uint64_t)until > ex.host->wall_ms()));
+	/*
+	 * It lasts for days and over restarts: by the wall clock. One that was
+	 * set back behind the day when it was made makes none last longer.
+	 */
+	return (get_any(g, "revokedAtMs") == NULL && (until == 0 ||
+	    (until > now && get_int(g, "createdAtMs", 0) <= now)));
 }
 
 struct search {

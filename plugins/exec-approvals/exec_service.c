@@ -14,12 +14,12 @@
 #include "exec_priv.h"
 
 #define BUCKETS		256u
-#define CLAIM_MS	60000u	/* to begin a run that nobody was asked about */
+#define CLAIM_US	60000000u /* to begin a run that nobody was asked about */
 
 enum binding_state {
 	BINDING_JUDGED,		/* the policy is being read */
 	BINDING_ASKED,		/* the record knows how it stands */
-	BINDING_ALLOWED,	/* by the policy, until expires_ms */
+	BINDING_ALLOWED,	/* by the policy, until until_us */
 	BINDING_REFUSED,
 	BINDING_SPENT,
 };
@@ -32,8 +32,8 @@ struct binding {
 	bool			 is_kept;	/* "always" has been seen to */
 	bool			 is_client;	/* of exec.approval.request */
 	bool			 fallback;
-	uint64_t		 expires_ms;	/* ALLOWED */
-	uint64_t		 made_ms;
+	uint64_t		 until_us;	/* ALLOWED; by now_us() */
+	uint64_t		 made_us;
 	uint32_t		 timeout_ms;
 	uint32_t		 decision;	/* to tell */
 	char			 reason[32];
@@ -107,10 +107,10 @@ is_over(struct binding *b)
 	if (b->done != NULL || b->state == BINDING_JUDGED)
 		return (false);
 	if (b->state == BINDING_ALLOWED)
-		return (b->expires_ms <= ex.host->wall_ms());
+		return (b->until_us <= ex.host->now_us());
 	if (b->state == BINDING_ASKED)
 		return (ex.records->info(b->id, NULL, &info) < 0 ||
-		    info.expires_ms <= ex.host->wall_ms() ||
+		    info.until_us <= ex.host->now_us() ||
 		    (info.status != CHELA_RECORD_PENDING &&
 		    info.status != CHELA_RECORD_ALLOWED));
 	return (true);
@@ -129,7 +129,7 @@ bind_room(void)
 		return (0);
 	for (i = 0; i < BUCKETS; i++) {
 		for (b = buckets[i]; b != NULL; b = b->next) {
-			if ((old == NULL || b->made_ms < old->made_ms) &&
+			if ((old == NULL || b->made_us < old->made_us) &&
 			    is_over(b))
 				old = b;
 		}
@@ -156,7 +156,7 @@ bind_new(const char *id, struct json_object *plan, struct chela_conn *caller,
 	if (b == NULL)
 		return (-ENOMEM);
 	b->refs = 1;
-	b->made_ms = ex.host->wall_ms();
+	b->made_us = ex.host->now_us();
 	r = plan_digest(plan, b->digest);
 	if (r < 0) {
 		free(b);
@@ -252,7 +252,7 @@ static void
 allow(struct binding *b, uint32_t decision, const char *reason)
 {
 	b->state = BINDING_ALLOWED;
-	b->expires_ms = ex.host->wall_ms() + CLAIM_MS;
+	b->until_us = ex.host->now_us() + CLAIM_US;
 	tell(b, decision, reason);
 }
 
@@ -508,7 +508,7 @@ static int
 standing(const struct binding *b)
 {
 	struct chela_record_info	info = { .struct_size = sizeof info };
-	uint64_t			now = ex.host->wall_ms();
+	uint64_t			now = ex.host->now_us();
 
 	switch (b->state) {
 	case BINDING_JUDGED:
@@ -518,12 +518,12 @@ standing(const struct binding *b)
 	case BINDING_SPENT:
 		return (-EALREADY);
 	case BINDING_ALLOWED:
-		return (b->expires_ms <= now ? -ENOENT : 0);
+		return (b->until_us <= now ? -ENOENT : 0);
 	case BINDING_ASKED:
 		break;
 	}
 	if (ex.records->info(b->id, NULL, &info) < 0 || !info.is_mine ||
-	    info.expires_ms <= now)
+	    info.until_us <= now)
 		return (-ENOENT);
 	switch (info.status) {
 	case CHELA_RECORD_PENDING:

@@ -32,7 +32,8 @@ struct queued {
 	const char		*type;		/* static */
 	bool			 is_high;
 	uint64_t		 created_ms;
-	uint64_t		 expires_ms;
+	uint64_t		 expires_ms;	/* as it is shown */
+	uint64_t		 until_us;	/* by now_us() */
 };
 
 /*

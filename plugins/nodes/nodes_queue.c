@@ -29,11 +29,11 @@ queue_free(struct node *n)
 static void
 queue_expire(struct node *n)
 {
-	uint64_t	  now = nodes.host->wall_ms();
+	uint64_t	  now = nodes.host->now_us();
 	struct queued	**p = &n->queue, *q;
 
 	while ((q = *p) != NULL) {
-		if (q->expires_ms > now) {
+		if (q->until_us > now) {
 			p = &q->next;
 			continue;
 		}
@@ -83,6 +83,7 @@ queue_add(struct node *n, const char *type, bool is_high, uint64_t life_ms)
 	q->is_high = is_high;
 	q->created_ms = nodes.host->wall_ms();
 	q->expires_ms = q->created_ms + life_ms;
+	q->until_us = nodes.host->now_us() + life_ms * 1000;
 	/* After its like, before what is less. */
 	for (p = &n->queue; *p != NULL && ((*p)->is_high || !is_high);
 	    p = &(*p)->next)

@@ -15,7 +15,7 @@
 
 #define TIMEOUT_DEFAULT_MS	900000u
 #define TIMEOUT_MAX_MS		(UINT64_C(7) * 86400 * 1000)
-#define GRACE_MS		15000u	/* an ended one can still be read */
+#define GRACE_MS	UINT64_C(15000) /* an ended one can still be read */
 #define RECORDS_MAX		1024u
 #define WAITS_MAX		4096u
 #define ID_MAX			128u	/* bytes */
@@ -25,7 +25,7 @@ struct wait {
 	struct wait		*next;
 	struct record		*rec;
 	struct chela_req	*req;
-	uint64_t		 until_ms;	/* 0: until it has ended */
+	uint64_t		 until_us;	/* 0: until it has ended */
 };
 
 /* Pending, then once and for all answered, cancelled or expired. */
@@ -38,8 +38,10 @@ struct record {
 	struct json_object	*questions;
 	struct json_object	*answers;	/* {answers: {}}, or NULL */
 	uint64_t		 created_ms;
-	uint64_t		 expires_ms;
-	uint64_t		 ended_ms;	/* 0: pending */
+	uint64_t		 expires_ms;	/* as it is shown */
+	/* By the time that passes: when it expires, or has ended, goes. */
+	uint64_t		 until_us;
+	bool			 is_ended;
 };
 
 static const struct chela_host	*host;
@@ -161,25 +163,23 @@ wait_cancelled(struct chela_req *req, void *arg)
 static void
 timer_arm(void)
 {
-	uint64_t	 now = host->wall_ms(), first = UINT64_MAX, at;
+	uint64_t	 now = host->now_us(), first = UINT64_MAX;
 	struct record	*rec;
 	struct wait	*w;
 
 	for (rec = records; rec != NULL; rec = rec->next) {
-		at = rec->ended_ms != 0 ? rec->ended_ms + GRACE_MS :
-		    rec->expires_ms;
-		if (at < first)
-			first = at;
+		if (rec->until_us < first)
+			first = rec->until_us;
 	}
 	for (w = waits; w != NULL; w = w->next) {
-		if (w->until_ms != 0 && w->until_ms < first)
-			first = w->until_ms;
+		if (w->until_us != 0 && w->until_us < first)
+			first = w->until_us;
 	}
 	if (first == UINT64_MAX)
 		host->timer_stop(timer);
 	else
 		(void)host->timer_set(timer, first <= now ? 0 :
-		    (first - now) * 1000);
+		    first - now);
 }
 
 /* It has ended: who waits is told, then everybody. */
@@ -190,7 +190,8 @@ record_end(struct record *rec, const char *status)
 	struct wait		*w, *next;
 
 	rec->status = status;
-	rec->ended_ms = host->wall_ms();
+	rec->is_ended = true;
+	rec->until_us = host->now_us() + GRACE_MS * 1000;
 	for (w = waits; w != NULL; w = next) {
 		next = w->next;
 		if (w->rec == rec)
@@ -205,7 +206,7 @@ record_end(struct record *rec, const char *status)
 static void
 on_timer(struct chela_ctx *ctx, void *arg)
 {
-	uint64_t	 now = host->wall_ms();
+	uint64_t	 now = host->now_us();
 	struct record	*rec, *next;
 	struct wait	*w, *next_w;
 	struct json_object *o;
@@ -214,14 +215,16 @@ on_timer(struct chela_ctx *ctx, void *arg)
 	(void)arg;
 	for (rec = records; rec != NULL; rec = next) {
 		next = rec->next;
-		if (rec->ended_ms == 0 && rec->expires_ms <= now)
+		if (rec->until_us > now)
+			continue;
+		if (!rec->is_ended)
 			record_end(rec, "expired");
-		else if (rec->ended_ms != 0 && rec->ended_ms + GRACE_MS <= now)
+		else
 			record_free(rec);
 	}
 	for (w = waits; w != NULL; w = next_w) {
 		next_w = w->next;
-		if (w->until_ms != 0 && w->until_ms <= now) {
+		if (w->until_us != 0 && w->until_us <= now) {
 			o = json_object_new_object();
 			set_str(o, "status", "pending");
 			wait_answer(w, o);
@@ -322,6 +325,7 @@ question_request(struct chela_ctx *ctx, struct chela_req *req,
 	}
 	rec->created_ms = host->wall_ms();
 	rec->expires_ms = rec->created_ms + ms;
+	rec->until_us = host->now_us() + ms * 1000;
 	record_insert(rec);
 	timer_arm();
 	(void)host->emit(self, "question.requested", record_show(rec), NULL);
@@ -362,7 +366,7 @@ question_wait(struct chela_ctx *ctx, struct chela_req *req,
 	(void)ctx;
 	if (rec == NULL)
 		return (0);
-	if (rec->ended_ms != 0)
+	if (rec->is_ended)
 		return (host->req_reply(req, outcome(rec)));
 	if (n_waits >= WAITS_MAX)
 		return (host->req_fail(req, "UNAVAILABLE",
@@ -372,7 +376,7 @@ question_wait(struct chela_ctx *ctx, struct chela_req *req,
 		return (-ENOMEM);
 	if (json_object_object_get_ex(params, "timeoutMs", &v)) {
 		ms = (uint64_t)json_object_get_int64(v);
-		w->until_ms = host->wall_ms() + (ms > TIMEOUT_MAX_MS ?
+		w->until_us = host->now_us() + 1000 * (ms > TIMEOUT_MAX_MS ?
 		    TIMEOUT_MAX_MS : ms);
 	}
 	w->rec = rec;
@@ -413,11 +417,11 @@ question_resolve(struct chela_ctx *ctx, struct chela_req *req,
 	(void)ctx;
 	if (rec == NULL)
 		return (0);
-	if (rec->ended_ms != 0)
+	if (rec->is_ended)
 		return (fail(req, "QUESTION_ALREADY_TERMINAL",
 		    "question has already ended"));
 	/* Its time is over, though the timer has not come yet. */
-	if (rec->expires_ms <= host->wall_ms()) {
+	if (rec->until_us <= host->now_us()) {
 		record_end(rec, "expired");
 		return (fail(req, "QUESTION_ALREADY_TERMINAL",
 		    "question has already ended"));
@@ -466,7 +470,7 @@ question_list(struct chela_ctx *ctx, struct chela_req *req,
 	(void)params;
 	list = json_object_new_array();
 	for (rec = records; rec != NULL; rec = rec->next) {
-		if (rec->ended_ms == 0)
+		if (!rec->is_ended)
 			(void)json_object_array_add(list, record_show(rec));
 	}
 	json_object_object_add(o, "questions", list);

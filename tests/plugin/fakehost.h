@@ -137,6 +137,8 @@ void		 fake_settle(struct fake *f);
  */
 void		 fake_clock(struct fake *f, uint64_t wall_ms);
 void		 fake_advance(struct fake *f, uint64_t us);
+/* After fake_clock(): somebody sets the wall clock, and no time passes. */
+void		 fake_clock_set(struct fake *f, uint64_t wall_ms);
 
 /* Tables and logs from the side. Text of a value (gives), or NULL. */
 char		*fake_kv(struct fake *f, const char *plugin, const char *key)

@@ -115,6 +115,13 @@ fake_clock(struct fake *f, uint64_t wall_ms)
 	clock_fake(f->now_us, f->wall_ms);
 }
 
+void
+fake_clock_set(struct fake *f, uint64_t wall_ms)
+{
+	f->wall_ms = wall_ms;
+	clock_fake(f->now_us, f->wall_ms);
+}
+
 static struct chela_timer *
 timer_next(struct fake *f, uint64_t until)
 {

@@ -160,6 +160,47 @@ no_route_is_no_decision(void)
 	teardown();
 }
 
+/* AB-118: what somebody does to the wall clock moves no end of anything. */
+static void
+expiry_goes_by_the_time_that_passes(void)
+{
+	static const uint64_t	 walls[] = { 1000, NOW_MS - 86400000,
+	    NOW_MS + 86400000, NOW_MS + UINT64_C(315360000000) };
+	struct json_object	*r;
+	struct fake_req		*rq, *next;
+	char			 id[80], other[80];
+	size_t			 i;
+
+	for (i = 0; i < sizeof walls / sizeof walls[0]; i++) {
+		setup();
+		rq = ask("\"timeoutMs\":5000", id, sizeof id);
+		fake_clock_set(f, walls[i]);
+		/* The timer is set anew. */
+		next = ask("\"timeoutMs\":5000", other, sizeof other);
+		fake_advance(f, 4999000);
+		fake_settle(f);
+		CU_ASSERT_PTR_NULL(fake_reply_now(rq));
+		r = fake_callf(f, reviewer, "plugin.approval.resolve",
+		    "{\"id\":\"%s\",\"decision\":\"allow-once\"}", other);
+		CU_ASSERT_TRUE(fake_ok(r));
+		json_object_put(r);
+		fake_advance(f, 1000);
+		r = fake_reply(rq);
+		CU_ASSERT_TRUE(fake_ok(r));
+		CU_ASSERT_PTR_NULL(fake_get(r, "result.decision"));
+		CU_ASSERT_EQUAL(fake_int(r, "result.expiresAtMs"),
+		    NOW_MS + 5000);
+		fake_req_free(rq);
+		fake_req_free(next);
+		r = fake_callf(f, reviewer, "plugin.approval.resolve",
+		    "{\"id\":\"%s\",\"decision\":\"allow-once\"}", id);
+		CU_ASSERT_STRING_EQUAL(fake_message(r),
+		    "unknown or expired approval id");
+		json_object_put(r);
+		teardown();
+	}
+}
+
 static void
 expiry_denies(void)
 {
@@ -648,6 +689,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(answered_once),
 	CU_CASE(no_route_is_no_decision),
 	CU_CASE(expiry_denies),
+	CU_CASE(expiry_goes_by_the_time_that_passes),
 	CU_CASE(ids_cannot_be_guessed),
 	CU_CASE(malformed_answers_deny),
 	CU_CASE(shown_text_is_clean),

@@ -725,6 +725,59 @@ pairing(void)
 	fake_free(f);
 }
 
+static size_t
+n_requests(struct fake *f)
+{
+	struct json_object	*r = fake_call(f, NULL, "channels.pairing.list",
+				    "{}");
+	size_t			 n = json_object_array_length(fake_get(r,
+				    "result.requests"));
+
+	json_object_put(r);
+	return (n);
+}
+
+/* AB-118: what somebody does to the wall clock makes no code good for longer. */
+static void
+pairing_goes_by_the_time_that_passes(void)
+{
+	static const uint64_t	 walls[] = { 1000, UINT64_C(1699900000000),
+	    UINT64_C(1700100000000), UINT64_C(2015360000000) };
+	struct fake	*f;
+	size_t		 i;
+
+	for (i = 0; i < sizeof walls / sizeof walls[0]; i++) {
+		f = begin("{}");
+		CU_ASSERT_EQUAL(take(f, "ann", "1", "hello"), 0);
+		fake_settle(f);
+		fake_clock_set(f, walls[i]);
+		CU_ASSERT_EQUAL(n_requests(f), 1);
+		fake_advance(f, UINT64_C(3599000000));
+		CU_ASSERT_EQUAL(n_requests(f), 1);
+		fake_advance(f, UINT64_C(1000000));
+		CU_ASSERT_EQUAL(n_requests(f), 0);
+		fake_free(f);
+	}
+	/* Another process has but the wall clock: it must not be before. */
+	for (i = 0; i < sizeof walls / sizeof walls[0]; i++) {
+		f = begin("{}");
+		CU_ASSERT_EQUAL(take(f, "ann", "1", "hello"), 0);
+		fake_settle(f);
+		fake_clock_set(f, walls[i]);
+		CU_ASSERT_EQUAL_FATAL(fake_restart(f), 0);
+		CU_ASSERT_EQUAL(n_requests(f), 0);
+		fake_free(f);
+	}
+	f = begin("{}");
+	CU_ASSERT_EQUAL(take(f, "ann", "1", "hello"), 0);
+	fake_advance(f, UINT64_C(1800000000));
+	CU_ASSERT_EQUAL_FATAL(fake_restart(f), 0);
+	CU_ASSERT_EQUAL(n_requests(f), 1);
+	fake_advance(f, UINT64_C(1801000000));
+	CU_ASSERT_EQUAL(n_requests(f), 0);
+	fake_free(f);
+}
+
 static const struct cu_case cases[] = {
 	CU_CASE(status),
 	CU_CASE(control),
@@ -737,6 +790,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(groups),
 	CU_CASE(keys),
 	CU_CASE(pairing),
+	CU_CASE(pairing_goes_by_the_time_that_passes),
 	CU_END
 };
 CU_MAIN("channels", cases)

@@ -377,6 +377,54 @@ a_fallback_is_for_silence_alone(void)
 	teardown();
 }
 
+/* AB-118: what somebody does to the wall clock moves no end of anything. */
+static void
+a_yes_goes_by_the_time_that_passes(void)
+{
+	static const char *const argv[] = { "/usr/bin/uname", NULL };
+	static const uint64_t	 walls[] = { 1000, NOW_MS - 86400000,
+	    NOW_MS + 86400000, NOW_MS + UINT64_C(315360000000) };
+	struct chela_plan	 p = plan_of(argv);
+	char			 id[CHELA_APPROVAL_ID_MAX + 1];
+	size_t			 i;
+
+	for (i = 0; i < N_OF(walls); i++) {
+		/* Of a person: as long as the request was open. */
+		setup();
+		write_doc(ASKING, 0600);
+		ask(&p, asker, id);
+		answer(id, "allow-once");
+		fake_clock_set(f, walls[i]);
+		CU_ASSERT_EQUAL(svc->claim(id, asker, &p, NULL), 0);
+		ask(&p, asker, id);
+		answer(id, "allow-once");
+		fake_clock_set(f, NOW_MS);
+		fake_advance(f, 5000000);
+		CU_ASSERT_EQUAL(svc->claim(id, asker, &p, NULL), -ENOENT);
+		teardown();
+		/* Of the policy: a minute. */
+		setup();
+		write_doc("{\"version\":1,\"defaults\":{\"security\":"
+		    "\"allowlist\",\"askFallback\":\"full\"}}", 0600);
+		ask(&p, asker, id);
+		CU_ASSERT_PTR_NOT_NULL(fake_wait_event(f, reviewer,
+		    "exec.approval.requested", 0));
+		fake_advance(f, 5000000);
+		CU_ASSERT_EQUAL_FATAL(fake_wait(f, has_come, NULL), 0);
+		CU_ASSERT_STRING_EQUAL(got.text, "policy");
+		fake_clock_set(f, walls[i]);
+		fake_advance(f, 59999000);
+		/* It is good but once: at the last moment, or a moment later. */
+		if (i % 2 == 0)
+			CU_ASSERT_EQUAL(svc->claim(id, asker, &p, NULL), 0);
+		fake_advance(f, 1000);
+		if (i % 2 != 0)
+			CU_ASSERT_EQUAL(svc->claim(id, asker, &p, NULL),
+			    -ENOENT);
+		teardown();
+	}
+}
+
 static void
 scheduled_jobs_keep_their_yes(void)
 {
@@ -681,6 +729,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(one_yes_is_one_run),
 	CU_CASE(always_makes_a_rule),
 	CU_CASE(a_fallback_is_for_silence_alone),
+	CU_CASE(a_yes_goes_by_the_time_that_passes),
 	CU_CASE(scheduled_jobs_keep_their_yes),
 	CU_CASE(requests_of_clients),
 	CU_CASE(a_clients_plan_can_be_claimed),

@@ -503,6 +503,39 @@ queue_keeps_one_of_a_type(void)
 	down();
 }
 
+/* AB-118: what somebody does to the wall clock moves no end of anything. */
+static void
+queue_goes_by_the_time_that_passes(void)
+{
+	static const uint64_t	 walls[] = { 1000, UINT64_C(1699900000000),
+	    UINT64_C(1700100000000), UINT64_C(2015360000000) };
+	struct chela_conn	*n1;
+	struct json_object	*r;
+	size_t			 i;
+
+	for (i = 0; i < sizeof walls / sizeof walls[0]; i++) {
+		up();
+		n1 = node_up("n1", "[]");
+		approve("n1");
+		r = fake_call(f, NULL, "node.pending.enqueue",
+		    "{\"nodeId\":\"n1\",\"type\":\"status.request\","
+		    "\"expiresInMs\":1000}");
+		CU_ASSERT(fake_ok(r));
+		json_object_put(r);
+		fake_clock_set(f, walls[i]);
+		fake_advance(f, 999000);
+		r = fake_call(f, n1, "node.pending.pull", "{}");
+		CU_ASSERT_PTR_NOT_NULL(fake_get(r, "result.actions.0"));
+		json_object_put(r);
+		fake_advance(f, 1000);
+		r = fake_call(f, n1, "node.pending.pull", "{}");
+		CU_ASSERT(fake_ok(r));
+		CU_ASSERT_PTR_NULL(fake_get(r, "result.actions.0"));
+		json_object_put(r);
+		down();
+	}
+}
+
 static void
 remove_and_rename(void)
 {
@@ -758,6 +791,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(old_socket_cannot_act_AB_131),
 	CU_CASE(policy_speaks_plainly),
 	CU_CASE(queue_keeps_one_of_a_type),
+	CU_CASE(queue_goes_by_the_time_that_passes),
 	CU_CASE(remove_and_rename),
 	CU_CASE(service_streams_and_silence_ends),
 	CU_CASE(calls_of_one_node_are_bounded),

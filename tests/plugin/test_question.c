@@ -240,6 +240,58 @@ ends_without_an_answer(void)
 	teardown();
 }
 
+/* AB-118: what somebody does to the wall clock moves no end of anything. */
+static void
+goes_by_the_time_that_passes(void)
+{
+	static const uint64_t	 walls[] = { 1000, NOW_MS - 86400000,
+	    NOW_MS + 86400000, NOW_MS + UINT64_C(315360000000) };
+	struct fake_req		*w, *short_w;
+	struct json_object	*r;
+	size_t			 i;
+
+	for (i = 0; i < sizeof walls / sizeof walls[0]; i++) {
+		setup();
+		ok("question.request", "{\"id\":\"a\",\"timeoutMs\":10000,"
+		    "\"questions\":[" Q2 "]}");
+		w = fake_send(f, c, "question.waitAnswer", "{\"id\":\"a\"}");
+		short_w = fake_send(f, c, "question.waitAnswer",
+		    "{\"id\":\"a\",\"timeoutMs\":5000}");
+		fake_settle(f);
+		fake_clock_set(f, walls[i]);
+		/* The timer is set anew. */
+		ok("question.request", "{\"id\":\"b\",\"questions\":[" Q2
+		    "]}");
+		fake_advance(f, 4999000);
+		CU_ASSERT_PTR_NULL(fake_reply_now(short_w));
+		fake_advance(f, 1000);
+		CU_ASSERT_STRING_EQUAL(fake_str(fake_reply(short_w),
+		    "result.status"), "pending");
+		fake_advance(f, 4999000);
+		CU_ASSERT_PTR_NULL(fake_reply_now(w));
+		/* What clients were told stays what it was. */
+		r = fake_call(f, c, "question.get", "{\"id\":\"a\"}");
+		CU_ASSERT_EQUAL(fake_int(r, "result.question.expiresAtMs"),
+		    NOW_MS + 10000);
+		json_object_put(r);
+		fake_advance(f, 1000);
+		CU_ASSERT_STRING_EQUAL(fake_str(fake_reply(w),
+		    "result.status"), "expired");
+		/* And can be read for as long as ever. */
+		fake_clock_set(f, NOW_MS);
+		ok("question.request", "{\"id\":\"d\",\"questions\":[" Q2
+		    "]}");
+		fake_advance(f, 14999000);
+		ok("question.get", "{\"id\":\"a\"}");
+		fake_advance(f, 1000);
+		refused("question.get", "{\"id\":\"a\"}",
+		    "QUESTION_NOT_FOUND");
+		fake_req_free(w);
+		fake_req_free(short_w);
+		teardown();
+	}
+}
+
 static void
 bounded(void)
 {
@@ -307,6 +359,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(bad_answers_change_nothing),
 	CU_CASE(bad_questions_are_not_asked),
 	CU_CASE(ends_without_an_answer),
+	CU_CASE(goes_by_the_time_that_passes),
 	CU_CASE(bounded),
 	CU_CASE(only_the_scope_lets_in),
 	CU_END

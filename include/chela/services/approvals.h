@@ -157,6 +157,9 @@ struct chela_record_info {
 	const char		*route;
 	const char		*resolver_kind;	/* "device", "system", ...; "" */
 	const char		*resolver_id;	/* "" none */
+	/* Its end by now_us(), whatever the wall clock does; of one that is not
+	 * is_mine 0. */
+	uint64_t		 until_us;
 };
 
 typedef void chela_record_done_fn(struct chela_ctx *ctx,
