@@ -55,7 +55,10 @@ void	 hreq_set_deadline(struct hreq *q, uint64_t after_us);
 /* -EALREADY. A declared length above max is told by on_fail(). */
 int	 hreq_read_body(struct hreq *q, uint64_t max);
 
-/* The whole answer. -EALREADY: one has begun. */
+/*
+ * The whole answer; with 0 the request is over, also where there is no room and
+ * the connection ends instead. -EALREADY: one has begun.
+ */
 int	 hreq_reply(struct hreq *q, const struct net_reply *reply);
 /* Takes fd, also on failure. reply without its body. */
 int	 hreq_reply_fd(struct hreq *q, const struct net_reply *reply, int fd,

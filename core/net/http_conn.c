@@ -535,8 +535,9 @@ hreq_reply(struct hreq *q, const struct net_reply *reply)
 
 	if (q->state >= HREQ_STREAM)
 		return (-EALREADY);
-	return (hreq_answer(q, reply, length_line(line, sizeof line,
-	    reply->status, reply->body_len), HREQ_DONE));
+	(void)hreq_answer(q, reply, length_line(line, sizeof line,
+	    reply->status, reply->body_len), HREQ_DONE);
+	return (0);
 }
 
 int
@@ -566,8 +567,10 @@ hreq_reply_fd(struct hreq *q, const struct net_reply *reply, int fd,
 		f->is_reading = false;
 		q->file = f;
 	}
-	return (hreq_answer(q, reply, length_line(line, sizeof line,
-	    reply->status, len), is_empty ? HREQ_DONE : HREQ_FILE));
+	/* As with hreq_reply(): without room for it, the connection ends. */
+	(void)hreq_answer(q, reply, length_line(line, sizeof line,
+	    reply->status, len), is_empty ? HREQ_DONE : HREQ_FILE);
+	return (0);
 }
 
 int

@@ -4,6 +4,7 @@
  * (AB-002, AB-007, AB-077). What is said on the wire is in tests/wire.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -285,6 +286,33 @@ who_leaves_with_a_body_unread_is_seen(void)
 	rig_down();
 }
 
+/* It is over, or its owner hears that it went: never neither. */
+static void
+an_answer_without_room_ends_it(void)
+{
+	static const struct net_reply	 reply = { .status = 200 };
+	int				 fd;
+
+	rig_up("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+	net->lim.out_total = 0;
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	CU_ASSERT_EQUAL(hreq_reply_fd(req, &reply, fd, 0, 0), 0);
+	hreq_own(req, NULL, NULL);
+	settle();
+	CU_ASSERT_EQUAL(net->stats.n_open, 0);
+	CU_ASSERT_EQUAL(n_gone, 0);
+	rig_down();
+
+	rig_up("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	net->lim.out_total = 0;
+	CU_ASSERT_EQUAL(hreq_reply(req, &reply), 0);
+	hreq_own(req, NULL, NULL);
+	settle();
+	CU_ASSERT_EQUAL(net->stats.n_open, 0);
+	CU_ASSERT_EQUAL(n_gone, 0);
+	rig_down();
+}
+
 static const struct cu_case cases[] = {
 	CU_CASE(an_answer_is_due_in_its_time),
 	CU_CASE(no_byte_of_a_body_moves_its_deadline),
@@ -293,6 +321,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(a_stranger_has_one_time_for_all_of_it),
 	CU_CASE(the_next_head_has_as_long_as_the_first),
 	CU_CASE(who_leaves_with_a_body_unread_is_seen),
+	CU_CASE(an_answer_without_room_ends_it),
 	CU_END
 };
 
