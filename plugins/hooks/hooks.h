@@ -114,7 +114,7 @@ struct run {
 	const char		*error;		/* of static storage, or why */
 	char			*why;
 	struct json_object	*completion;	/* when ENDED */
-	/* What it takes to begin and to end. */
+	/* What it takes to begin and to end; gone when it has ended. */
 	char			*key;		/* canonical */
 	char			*agent_id;
 	char			*name;
@@ -128,6 +128,7 @@ struct run {
 	bool			 is_persistent;
 	bool			 is_delivered;
 	bool			 wakes_now;
+	size_t			 n_bytes;	/* of its texts, in their sum */
 	bool			 is_new;	/* made in this turn */
 	struct chela_timer	*timer;		/* admission; or NULL */
 };

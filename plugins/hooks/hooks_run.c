@@ -20,17 +20,37 @@ static const char	 unprepared[] = "the hook's run could not be prepared";
 static struct run		*first;		/* oldest; counted, as all */
 static unsigned			 n_active;	/* not ended */
 static unsigned			 n_ended;	/* remembered */
-static size_t			 n_bytes;	/* of their messages */
+static size_t			 n_bytes;	/* of their texts */
 static bool			 is_posted;
 static const struct chela_agent_1 *watched;
 
 static void
 message_free(struct run *run)
 {
-	if (run->message != NULL)
-		n_bytes -= strlen(run->message);
+	size_t	 len = run->message != NULL ? strlen(run->message) : 0;
+
+	run->n_bytes -= len;
+	n_bytes -= len;
 	free(run->message);
 	run->message = NULL;
+}
+
+/* What only a run that has not ended needs: a memory of it is small. */
+static void
+texts_drop(struct run *run)
+{
+	char	**const all[] = { &run->key, &run->agent_id, &run->name,
+		&run->channel, &run->to, &run->account_id, &run->model,
+		&run->thinking };
+	size_t	 i;
+
+	message_free(run);
+	n_bytes -= run->n_bytes;
+	run->n_bytes = 0;
+	for (i = 0; i < sizeof all / sizeof all[0]; i++) {
+		free(*all[i]);
+		*all[i] = NULL;
+	}
 }
 
 static void
@@ -40,15 +60,7 @@ run_free(struct run *run)
 		hooks.host->timer_free(run->timer);
 	json_object_put(run->completion);
 	free(run->why);
-	free(run->key);
-	free(run->agent_id);
-	free(run->name);
-	message_free(run);
-	free(run->channel);
-	free(run->to);
-	free(run->account_id);
-	free(run->model);
-	free(run->thinking);
+	texts_drop(run);
 	free(run);
 }
 
@@ -109,7 +121,7 @@ run_over(struct run *run, enum run_state state)
 	if (run->timer != NULL)
 		hooks.host->timer_free(run->timer);
 	run->timer = NULL;
-	message_free(run);
+	texts_drop(run);
 	run->refs++;
 	prune();
 	ingress_changed();
@@ -413,6 +425,20 @@ plain_name(const char *s)
 	return (out);
 }
 
+static size_t
+len_of(const char *s)
+{
+	return (s != NULL ? strlen(s) : 0);
+}
+
+/* Of what may be long, but for the message. */
+static size_t
+texts_len(const struct hook_run *what)
+{
+	return (len_of(what->to) + len_of(what->account_id) +
+	    len_of(what->model) + len_of(what->thinking));
+}
+
 int
 run_new(const struct hook_run *what, const unsigned char *replay,
     struct run **ret_run)
@@ -421,7 +447,8 @@ run_new(const struct hook_run *what, const unsigned char *replay,
 
 	/* The envelopes add a little: the sum may be above. */
 	if (n_active >= HOOKS_RUNS_MAX || n_bytes >= HOOKS_TEXTS_MAX ||
-	    strlen(what->message) > HOOKS_TEXTS_MAX - n_bytes)
+	    strlen(what->message) + texts_len(what) >
+	    HOOKS_TEXTS_MAX - n_bytes)
 		return (-EBUSY);
 	run = calloc(1, sizeof *run);
 	if (run == NULL)
@@ -432,8 +459,8 @@ run_new(const struct hook_run *what, const unsigned char *replay,
 	run->is_delivered = what->is_delivered;
 	run->wakes_now = what->wakes_now;
 	run->message = message_of(what);
-	if (run->message != NULL)
-		n_bytes += strlen(run->message);
+	run->n_bytes = len_of(run->message) + texts_len(what);
+	n_bytes += run->n_bytes;
 	run->name = plain_name(what->name);
 	if (run->message == NULL || run->name == NULL ||
 	    copy(&run->key, what->session_key) < 0 ||

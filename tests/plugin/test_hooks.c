@@ -499,6 +499,36 @@ what_waits_is_bounded(void)
 	end();
 }
 
+/* AB-077: every text of a run counts, and is forgotten when the run ends. */
+static void
+texts_are_bounded(void)
+{
+	static const char	 head[] = "{\"message\":\"m\",\"model\":\"";
+	static char	 body[250000];
+	struct ask	 rq;
+	unsigned	 i, k, status;
+
+	begin(CONF(""));
+	runs.others = 1;
+	memset(body, 'x', sizeof body);
+	(void)memcpy(body, head, sizeof head - 1);
+	(void)memcpy(body + sizeof body - 3, "\"}", 3);
+	for (k = 0; k < 2; k++) {
+		status = 0;
+		for (i = 0; i < 300 && status == 0; i++) {
+			rq = request("/hooks/agent", body);
+			go(&rq);
+			status = status_of(&rq);
+			fake_http_leave(rq.h);
+			done(&rq);
+		}
+		CU_ASSERT_EQUAL(status, 503);
+		CU_ASSERT(i > 260);
+		fake_advance(f, 16000000);
+	}
+	end();
+}
+
 /* The run id that a request gets; its run begins at once. */
 static const char *
 replay(const char *body, const char *header, const char *path)
@@ -770,6 +800,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(runs_begin_and_end),
 	CU_CASE(runs_that_do_not_begin),
 	CU_CASE(what_waits_is_bounded),
+	CU_CASE(texts_are_bounded),
 	CU_CASE(replays_are_known),
 	CU_CASE(mappings_are_applied),
 	CU_CASE(batches_are_bounded),
