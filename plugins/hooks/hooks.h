@@ -129,7 +129,7 @@ struct run {
 	bool			 is_delivered;
 	bool			 wakes_now;
 	size_t			 n_bytes;	/* of its texts, in their sum */
-	bool			 is_new;	/* made in this turn */
+	bool			 is_new;	/* its request may take it back */
 	struct chela_timer	*timer;		/* admission; or NULL */
 };
 
@@ -200,8 +200,10 @@ int		 run_new(const struct hook_run *what,
 		    const unsigned char *replay, struct run **ret_run);
 /* The run that a replay key means, with a reference; or NULL. */
 struct run	*run_replayed(const unsigned char replay[HOOKS_DIGEST]);
-/* Takes back one that was made in this turn; another stays as it is. */
+/* Takes back one that is new; another stays as it is. */
 void		 run_drop(struct run *run);
+/* It is new no more: other requests may count on it. */
+void		 run_keep(struct run *run);
 void		 run_unref(struct run *run);
 void		 runs_stop(void);
 

@@ -578,8 +578,10 @@ agent_begin(struct call *call, const struct texts *t, struct hook_run *run)
 	has_replay = replay_of(call, call->idempotency, run, &scope,
 	    run->channel, replay);
 	if (runs_room(call, 1) == 0 &&
-	    begin(call, run, has_replay ? replay : NULL))
+	    begin(call, run, has_replay ? replay : NULL)) {
+		run_keep(call->runs[0]);
 		call_check(call);
+	}
 }
 
 void
@@ -750,6 +752,8 @@ dispatch_mapped(struct call *call, struct json_object *actions)
 			return;
 		}
 	}
+	for (i = 0; i < call->n_runs; i++)
+		run_keep(call->runs[i]);
 	if (call->n_runs == 0) {
 		reply_wake(call, is_now);
 		return;

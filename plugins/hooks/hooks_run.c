@@ -335,8 +335,6 @@ advance(struct chela_ctx *ctx, void *arg)
 			agent = NULL;
 		watched = agent;
 	}
-	for (run = first; run != NULL; run = run->next)
-		run->is_new = false;
 	for (run = first; run != NULL; run = next) {
 		next = run->next;
 		if (run->state != RUN_WAITS)
@@ -493,6 +491,12 @@ run_new(const struct hook_run *what, const unsigned char *replay,
 fail:
 	run_free(run);
 	return (-ENOMEM);
+}
+
+void
+run_keep(struct run *run)
+{
+	run->is_new = false;
 }
 
 void

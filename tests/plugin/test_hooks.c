@@ -706,6 +706,34 @@ batches_are_bounded(void)
 	end();
 }
 
+/* AB-078: what a request that fails takes back is its own, no other's. */
+static void
+batches_take_back_their_own(void)
+{
+	struct fake_http	*a, *b;
+	struct fake_http_opt	 opt = { .method = "POST", .path = "/hooks/l",
+		.headers = "Authorization: " HOOKS_GOOD "\n",
+		.body = "{\"items\":[{\"a\":\"x\",\"k\":\"hook:1\"}]}" };
+
+	begin(CONF(",\"allowRequestSessionKey\":true,"
+	    "\"allowedSessionKeyPrefixes\":[\"hook:\"],\"mappings\":[{"
+	    "\"match\":{\"path\":\"l\"},\"forEach\":\"items\","
+	    "\"messageTemplate\":\"{{items[0].a}}\","
+	    "\"sessionKey\":\"{{items[0].k}}\"}]"));
+	a = fake_http_send(f, &opt);
+	opt.body = "{\"items\":[{\"a\":\"x\",\"k\":\"hook:1\"},"
+	    "{\"a\":\"y\",\"k\":\"other\"}]}";
+	b = fake_http_send(f, &opt);
+	fake_settle(f);
+	CU_ASSERT_EQUAL(b->status, 400);
+	CU_ASSERT_EQUAL(runs.n, 1);
+	run_tell(0, CHELA_AGENT_STARTED, NULL, NULL);
+	CU_ASSERT_EQUAL(a->status, 200);
+	fake_http_free(a);
+	fake_http_free(b);
+	end();
+}
+
 static void
 programs_change_actions(void)
 {
@@ -804,6 +832,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(replays_are_known),
 	CU_CASE(mappings_are_applied),
 	CU_CASE(batches_are_bounded),
+	CU_CASE(batches_take_back_their_own),
 	CU_CASE(programs_change_actions),
 	CU_CASE(status_tells_the_truth),
 	CU_END
