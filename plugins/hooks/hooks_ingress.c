@@ -368,6 +368,19 @@ put_header(const char *name, const char *value, void *arg)
 	return (r);
 }
 
+/* Other rules, or another token, than those that let it in. */
+static bool
+is_outdated(const struct call *call)
+{
+	const char	*token = conf_token(&hooks.conf);
+	unsigned char	 now[HOOKS_DIGEST];
+
+	if (token == NULL || call->generation != hooks.generation)
+		return (true);
+	digest(token, strlen(token), now);
+	return (memcmp(now, call->token, sizeof now) != 0);
+}
+
 static void
 mapping_done(struct json_object *actions, bool is_batch, size_t dropped,
     uint32_t status, const char *error, void *arg)
@@ -382,7 +395,7 @@ mapping_done(struct json_object *actions, bool is_batch, size_t dropped,
 		hooks.host->log(hooks.ctx, CHELA_LOG_WARNING,
 		    "hook '%s': %zu items beyond the first %u were left out",
 		    call->path, dropped, HOOKS_ITEMS_MAX);
-	if (call->generation != hooks.generation)
+	if (is_outdated(call))
 		call_error(call, 409,
 		    "hook configuration changed; retry request");
 	else if (actions == NULL)
@@ -445,7 +458,7 @@ on_body(struct chela_ctx *ctx, struct chela_http_in *rq, const char *bytes,
 	call->payload = body_parse(bytes, len, &error);
 	if (call->payload == NULL)
 		call_error(call, 400, "%s", error);
-	else if (call->generation != hooks.generation)
+	else if (is_outdated(call))
 		call_error(call, 409,
 		    "hook configuration changed; retry request");
 	else if (!takes_work())

@@ -793,6 +793,39 @@ programs_change_actions(void)
 	end();
 }
 
+/* AB-077: a token that was replaced meanwhile lets nothing begin any more. */
+static void
+old_tokens_begin_nothing(void)
+{
+	struct fake_http_opt	 opt = { .method = "POST", .path = "/hooks/wake",
+		.headers = "Authorization: " HOOKS_GOOD "\n",
+		.body = "{\"text\":\"m\"}" };
+	struct fake_http	*h;
+	struct ask		 rq;
+
+	(void)setenv("CHELA_TEST_HOOK", "hook-secret", 1);
+	begin("{\"hooks\":{\"enabled\":true,\"token\":{\"source\":\"env\","
+	    "\"id\":\"CHELA_TEST_HOOK\"},\"mappings\":[{\"messageTemplate\":"
+	    "\"m\",\"transform\":{\"command\":[\"/bin/t\"]}}]}}");
+	rq = request("/hooks/p", "{}");
+	go(&rq);
+	(void)setenv("CHELA_TEST_HOOK", "another", 1);
+	program.output = "{\"kind\":\"wake\",\"text\":\"from it\"}";
+	program_end();
+	expect(&rq, 409, ERROR("hook configuration changed; retry request"));
+	CU_ASSERT_EQUAL(left.n, 0);
+	/* Between the head and the body. */
+	(void)setenv("CHELA_TEST_HOOK", "hook-secret", 1);
+	h = fake_http_send(f, &opt);
+	(void)setenv("CHELA_TEST_HOOK", "another", 1);
+	fake_settle(f);
+	CU_ASSERT_EQUAL(h->status, 409);
+	fake_http_free(h);
+	CU_ASSERT_EQUAL(left.n, 0);
+	(void)unsetenv("CHELA_TEST_HOOK");
+	end();
+}
+
 static void
 status_tells_the_truth(void)
 {
@@ -834,6 +867,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(batches_are_bounded),
 	CU_CASE(batches_take_back_their_own),
 	CU_CASE(programs_change_actions),
+	CU_CASE(old_tokens_begin_nothing),
 	CU_CASE(status_tells_the_truth),
 	CU_END
 };
