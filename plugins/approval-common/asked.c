@@ -57,15 +57,6 @@ call_new(struct chela_req *req)
 	return (c);
 }
 
-void
-asked_stop(void)
-{
-	while (calls != NULL) {
-		asked.host->req_on_cancel(calls->req, NULL, NULL);
-		call_free(calls);
-	}
-}
-
 static void
 on_done(struct chela_ctx *ctx, const struct chela_record_info *info, void *arg)
 {
@@ -163,9 +154,24 @@ asked_wait(struct chela_req *req, struct json_object *params, const char *kind)
 /* --- answers --- */
 
 struct answer {
+	struct answer		*next;
 	struct chela_req	*req;
 	uint32_t		 decision;
 };
+
+static struct answer	*answers;	/* that are being stored */
+
+static void
+answer_free(struct answer *a)
+{
+	struct answer	**p;
+
+	for (p = &answers; *p != a; p = &(*p)->next)
+		;
+	*p = a->next;
+	asked.host->req_unref(a->req);
+	free(a);
+}
 
 static void
 on_answered(struct chela_ctx *ctx, const struct chela_record_info *info,
@@ -190,8 +196,7 @@ on_answered(struct chela_ctx *ctx, const struct chela_record_info *info,
 		json_object_object_add(o, "ok", json_object_new_boolean(1));
 		(void)asked.host->req_reply(a->req, o);
 	}
-	asked.host->req_unref(a->req);
-	free(a);
+	answer_free(a);
 }
 
 int
@@ -231,12 +236,13 @@ asked_resolve(struct chela_req *req, struct json_object *params,
 		return (-ENOMEM);
 	a->req = asked.host->req_ref(req);
 	a->decision = decision;
+	a->next = answers;
+	answers = a;
 	r = asked.records->resolve(asked.ctx, info.id, conn, decision,
 	    (uint32_t)get_int(params, "grantExpiresInDays", 0), on_answered, a);
 	if (r >= 0)
 		return (0);
-	asked.host->req_unref(a->req);
-	free(a);
+	answer_free(a);
 	if (r == -EINVAL) {
 		e.details = json_object_new_object();
 		json_object_object_add(e.details, "allowedDecisions",
@@ -258,4 +264,15 @@ asked_list(struct chela_req *req, const char *kind)
 
 	r = asked.records->pending(kind, asked.host->req_conn(req), &list);
 	return (r < 0 ? r : asked.host->req_reply(req, list));
+}
+
+void
+asked_stop(void)
+{
+	while (calls != NULL) {
+		asked.host->req_on_cancel(calls->req, NULL, NULL);
+		call_free(calls);
+	}
+	while (answers != NULL)
+		answer_free(answers);
 }

@@ -201,6 +201,25 @@ expiry_goes_by_the_time_that_passes(void)
 	}
 }
 
+/* An answer that is being stored when the plugin ends leaves nothing behind. */
+static void
+stopped_while_an_answer_is_stored(void)
+{
+	struct fake_req	*rq, *answer;
+	char		 id[80], params[160];
+
+	setup();
+	rq = ask("", id, sizeof id);
+	(void)snprintf(params, sizeof params,
+	    "{\"id\":\"%s\",\"decision\":\"deny\"}", id);
+	answer = fake_send(f, reviewer, "plugin.approval.resolve", params);
+	CU_ASSERT_PTR_NULL(fake_reply_now(answer));
+	CU_ASSERT_EQUAL(fake_restart(f), 0);
+	fake_req_free(answer);
+	fake_req_free(rq);
+	teardown();
+}
+
 static void
 expiry_denies(void)
 {
@@ -688,6 +707,7 @@ only_the_scope_lets_in(void)
 static const struct cu_case cases[] = {
 	CU_CASE(answered_once),
 	CU_CASE(no_route_is_no_decision),
+	CU_CASE(stopped_while_an_answer_is_stored),
 	CU_CASE(expiry_denies),
 	CU_CASE(expiry_goes_by_the_time_that_passes),
 	CU_CASE(ids_cannot_be_guessed),
