@@ -256,6 +256,7 @@ send_init(struct chela_ctx *ctx, const struct chela_host *host)
 	memset(&send, 0, sizeof send);
 	send.ctx = ctx;
 	send.host = host;
+	host->uuid(send.run);
 	send.channels = host->svc_import(ctx, CHELA_CHANNELS_SERVICE);
 	send.sessions = host->svc_import(ctx, CHELA_SESSIONS_SERVICE);
 	return (send.channels == NULL ? -ENODEV : 0);

@@ -56,6 +56,7 @@ struct send {
 	struct chela_timer		*sweep;
 	uint32_t			 n_flights;
 	uint32_t			 n_new;		/* since the sweep */
+	char				 run[37];	/* id of this process */
 };
 
 extern struct send send;

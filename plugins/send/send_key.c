@@ -115,11 +115,21 @@ record_ttl(struct json_object *rec)
 	    FAILURE_TTL_MS : RECORD_TTL_MS);
 }
 
+/*
+ * One of this process ages by the time that passes: a wall clock that is set
+ * forward must not make a repetition a second delivery.
+ */
 static int
-record_old(struct json_object *rec, uint64_t now)
+record_old(struct json_object *rec)
 {
-	return ((uint64_t)json_object_get_int64(get_any(rec, "at")) +
-	    record_ttl(rec) <= now);
+	const char	*run = get_text(rec, "run");
+	uint64_t	 ttl = record_ttl(rec);
+
+	if (run != NULL && strcmp(run, send.run) == 0)
+		return (send.host->now_us() - (uint64_t)json_object_get_int64(
+		    get_any(rec, "atUs")) >= ttl * 1000);
+	return ((uint64_t)json_object_get_int64(get_any(rec, "at")) + ttl <=
+	    send.host->wall_ms());
 }
 
 /*
@@ -195,7 +205,7 @@ flight_new(struct chela_req *req, const char *family,
 	}
 	record_key(family, key, at);
 	if (send.host->kv_get(send.ctx, at, &rec, NULL) == 0) {
-		old = record_old(rec, send.host->wall_ms());
+		old = record_old(rec);
 		if (!old)
 			(void)replay(req, key, hash, rec);
 		json_object_put(rec);
@@ -288,6 +298,10 @@ record_new(const struct flight *f)
 
 	(void)json_object_object_add(rec, "at", json_object_new_int64(
 	    (int64_t)send.host->wall_ms()));
+	(void)json_object_object_add(rec, "atUs", json_object_new_int64(
+	    (int64_t)send.host->now_us()));
+	(void)json_object_object_add(rec, "run",
+	    json_object_new_string(send.run));
 	(void)json_object_object_add(rec, "hash",
 	    json_object_new_string(f->hash));
 	return (rec);
@@ -381,7 +395,6 @@ flight_end(struct flight *f)
 }
 
 struct sweep {
-	uint64_t	now;
 	uint64_t	oldest;		/* records from before this one go */
 	uint32_t	n;		/* of all records */
 	uint32_t	n_keys;
@@ -401,7 +414,7 @@ sweep_one(const char *key, struct json_object *rec, uint64_t rev, void *arg)
 	s->n++;
 	if (strlen(key) >= RECORD_KEY_MAX)
 		return (0);
-	if (record_old(rec, s->now)) {
+	if (record_old(rec)) {
 		if (s->n_keys < SWEEP_BATCH)
 			(void)snprintf(s->keys[s->n_keys++], RECORD_KEY_MAX,
 			    "%s", key);
@@ -428,7 +441,6 @@ records_sweep(void)
 		return;
 	do {
 		memset(s, 0, sizeof *s);
-		s->now = send.host->wall_ms();
 		s->oldest = UINT64_MAX;
 		(void)send.host->kv_each(send.ctx, RECORD_PREFIX, sweep_one, s);
 		n = s->n_keys;

@@ -352,6 +352,13 @@ delivered_once(void)
 	fake_req_free(b);
 	fake_req_free(c);
 	CU_ASSERT_STRING_EQUAL(last_row(f, "agent:main:line:direct:+1"), "one");
+	/* AB-118: a clock that is set forward sends nothing twice. */
+	fake_clock_set(f, UINT64_C(1700000000000) + UINT64_C(864000000));
+	reply = fake_call(f, NULL, "send", one);
+	CU_ASSERT_STRING_EQUAL(fake_str(reply, "result.messageId"), "m7");
+	json_object_put(reply);
+	CU_ASSERT_EQUAL(line.n_sent, 1);
+	fake_clock_set(f, UINT64_C(1700000000000));
 	/* Later, after a restart, and with other content. */
 	CU_ASSERT_EQUAL(fake_restart(f), 0);
 	reply = fake_call(f, NULL, "send", one);
