@@ -56,15 +56,15 @@ approval_note(const char *id, const char *agent_id, uint32_t ttl_s,
 static int
 on_opened(const struct chela_record_info *info, void *arg)
 {
-	uint64_t	 now = push.host->wall_ms();
+	uint64_t	 now = push.host->now_us();
 	struct note	*n;
 	int		 r;
 
 	(void)arg;
-	if (push.http == NULL || info->expires_ms <= now)
+	if (push.http == NULL || info->until_us <= now)
 		return (0);
 	n = approval_note(info->id, info->agent_id,
-	    (uint32_t)((info->expires_ms - now + 999) / 1000), false);
+	    (uint32_t)((info->until_us - now + 999999) / 1000000), false);
 	if (n == NULL)
 		return (0);
 	r = note_send(n);
