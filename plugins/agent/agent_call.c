@@ -530,7 +530,7 @@ agent_call(struct chela_ctx *ctx, struct chela_req *req,
 	if (old != NULL && old->step != STEP_ENDED)
 		return (answer_accepted(req, old));
 	if (old != NULL &&
-	    old->ended_ms + REPEAT_MS > agent.host->wall_ms()) {
+	    old->ended_us + REPEAT_US > agent.host->now_us()) {
 		answer_final(req, old);
 		return (0);
 	}

@@ -22,8 +22,8 @@
 
 #define RUNS_MAX		1000u	/* running and waiting, all sessions */
 #define ENDED_MAX		1000u	/* ended ones that are remembered */
-#define ENDED_MS		600000u	/* how long: agent.wait */
-#define REPEAT_MS		300000u	/* how long a key means the old run */
+#define ENDED_US		600000000u /* how long: agent.wait */
+#define REPEAT_US		300000000u /* how long a key means the old run */
 #define QUEUE_MAX		20u	/* that wait in one session */
 #define CONCURRENT		4u	/* running, unless configured */
 #define CONCURRENT_MAX		64u
@@ -119,6 +119,7 @@ struct run {
 	uint64_t		 accepted_ms;
 	uint64_t		 started_ms;
 	uint64_t		 ended_ms;
+	uint64_t		 ended_us;	/* by now_us() */
 	struct chela_timer	*timer;		/* the whole run */
 	struct chela_timer	*flush;		/* the next delta */
 	bool			 flush_is_set;

@@ -120,10 +120,10 @@ run_forget(struct run *run)
 void
 queue_sweep(void)
 {
-	uint64_t now = agent.host->wall_ms();
+	uint64_t now = agent.host->now_us();
 
 	while (agent.ended_first != NULL && (agent.n_ended > ENDED_MAX ||
-	    agent.ended_first->ended_ms + ENDED_MS <= now))
+	    agent.ended_first->ended_us + ENDED_US <= now))
 		run_forget(agent.ended_first);
 }
 
@@ -340,7 +340,7 @@ start_check(const struct chela_agent_start *rq, char *ret_key,
 	}
 	old = run_find(rq->run_id);
 	if (old != NULL && (old->step != STEP_ENDED || old->refs > 0 ||
-	    old->ended_ms + REPEAT_MS > agent.host->wall_ms()))
+	    old->ended_us + REPEAT_US > agent.host->now_us()))
 		return (-EALREADY);
 	if (agent.sessions->agent_of(ret_key, id) == 0 &&
 	    agent.sessions->agent_id(id, known) < 0) {

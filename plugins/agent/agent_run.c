@@ -558,6 +558,7 @@ run_end(struct run *run)
 	if (run->timer != NULL)
 		agent.host->timer_stop(run->timer);
 	run->ended_ms = agent.host->wall_ms();
+	run->ended_us = agent.host->now_us();
 	(void)agent.sessions->run_state(run->key, run->id, run->state, "end",
 	    run->error);
 	run->refs++;

@@ -299,6 +299,28 @@ abort_after_the_last_word_is_too_late(void)
 	end(f);
 }
 
+/* AB-118: a key means its run by the time that passes, not by the wall clock. */
+static void
+a_clock_that_is_set_repeats_no_run(void)
+{
+	struct fake	*f = begin("{}");
+
+	CU_ASSERT_EQUAL(start("A", "main", "first", 0), 0);
+	CU_ASSERT_FATAL(fakemodel_wait(f, 0));
+	fakemodel_say(0, "done");
+	fakemodel_end(0, CHELA_MODEL_OK, NULL);
+	fake_settle(f);
+	CU_ASSERT_EQUAL(state_of("A"), CHELA_RUN_DONE);
+	fake_clock_set(f, WALL + UINT64_C(86400000));
+	CU_ASSERT_EQUAL(start("A", "main", "first", 0), -114); /* EALREADY */
+	fake_clock_set(f, WALL - UINT64_C(86400000));
+	fake_advance(f, UINT64_C(299999000));
+	CU_ASSERT_EQUAL(start("A", "main", "first", 0), -114);
+	fake_advance(f, 1000);
+	CU_ASSERT_EQUAL(start("A", "main", "first", 0), 0);
+	end(f);
+}
+
 static void
 one_session_has_one_run(void)
 {
@@ -581,6 +603,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(abort_keeps_what_was_said),
 	CU_CASE(abort_before_the_first_word_leaves_no_row),
 	CU_CASE(abort_after_the_last_word_is_too_late),
+	CU_CASE(a_clock_that_is_set_repeats_no_run),
 	CU_CASE(one_session_has_one_run),
 	CU_CASE(collected_messages_end_together),
 	CU_CASE(interrupt_ends_the_running_run),
