@@ -79,17 +79,25 @@ http_drop_body(struct hreq *q)
 	buf_fini(&q->bytes);
 }
 
+/* What a worker still reads of it goes to nobody. */
+static void
+http_drop_file(struct hreq *q)
+{
+	if (q->file == NULL)
+		return;
+	q->file->q = NULL;
+	if (!q->file->is_reading)
+		hfile_free(q->file);
+	q->file = NULL;
+}
+
 void
 http_free(struct hreq *q)
 {
 	if (q == NULL)
 		return;
 	http_drop_body(q);
-	if (q->file != NULL) {
-		q->file->q = NULL;
-		if (!q->file->is_reading)
-			hfile_free(q->file);
-	}
+	http_drop_file(q);
 	buf_fini(&q->buf);
 	free(q);
 }
@@ -104,6 +112,7 @@ http_gone(struct hreq *q)
 	if (ops != NULL && q->state != HREQ_DONE)
 		ops->on_gone(q);
 	q->state = HREQ_DONE;
+	http_drop_file(q);
 }
 
 bool

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -313,6 +314,62 @@ an_answer_without_room_ends_it(void)
 	rig_down();
 }
 
+static void
+job_run(void *arg)
+{
+	__atomic_store_n((bool *)arg, true, __ATOMIC_RELEASE);
+}
+
+static void
+job_done(void *arg)
+{
+	(void)arg;
+}
+
+static void
+leave(void *arg)
+{
+	conn_kill(arg);
+}
+
+/*
+ * What a worker has read as the client leaves is queued for nobody: it would count
+ * as output for ever. More than once, as the two have to meet within one turn.
+ */
+static void
+a_piece_that_comes_too_late_is_dropped(void)
+{
+	static const struct net_reply	 reply = { .status = 200 };
+	char				 path[] = "/tmp/chela-http-XXXXXX";
+	unsigned			 i, k;
+	bool				 is_run;
+	int				 fd, file = mkstemp(path);
+
+	CU_ASSERT_FATAL(file >= 0);
+	(void)unlink(path);
+	CU_ASSERT_EQUAL(ftruncate(file, HTTP_PIECE), 0);
+	for (i = 0; i < 10; i++) {
+		rig_up("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		fd = fcntl(file, F_DUPFD_CLOEXEC, 0);
+		CU_ASSERT_EQUAL(hreq_reply_fd(req, &reply, fd, 0, HTTP_PIECE),
+		    0);
+		is_run = false;
+		/* First the end of the connection, then the piece. */
+		CU_ASSERT_EQUAL(loop_post(loop, leave, conn), 0);
+		conn_flush(conn);
+		CU_ASSERT_EQUAL(loop_work(loop, job_run, job_done, &is_run),
+		    0);
+		for (k = 0; k < 10000 && (k < 100 ||
+		    !__atomic_load_n(&is_run, __ATOMIC_ACQUIRE)); k++)
+			(void)sched_yield();
+		settle();
+		CU_ASSERT_EQUAL(net->stats.n_open, 0);
+		rig_down();
+	}
+	(void)close(file);
+	CU_ASSERT_EQUAL(out_held(), 0);
+}
+
 static const struct cu_case cases[] = {
 	CU_CASE(an_answer_is_due_in_its_time),
 	CU_CASE(no_byte_of_a_body_moves_its_deadline),
@@ -322,6 +379,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(the_next_head_has_as_long_as_the_first),
 	CU_CASE(who_leaves_with_a_body_unread_is_seen),
 	CU_CASE(an_answer_without_room_ends_it),
+	CU_CASE(a_piece_that_comes_too_late_is_dropped),
 	CU_END
 };
 
