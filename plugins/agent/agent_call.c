@@ -105,7 +105,8 @@ run_result(const struct run *run)
 	}
 	json_object_object_add(o, "payloads", list);
 	m = json_object_new_object();
-	set_int(m, "durationMs", (int64_t)(run->ended_ms - run->started_ms));
+	set_int(m, "durationMs",
+	    (int64_t)((run->ended_us - run->started_us) / 1000));
 	set_str(m, "stopReason", run->stop_reason);
 	a = json_object_new_object();
 	set_str(a, "sessionId", run->session_id);

@@ -119,7 +119,8 @@ struct run {
 	uint64_t		 accepted_ms;
 	uint64_t		 started_ms;
 	uint64_t		 ended_ms;
-	uint64_t		 ended_us;	/* by now_us() */
+	uint64_t		 started_us;	/* by now_us() */
+	uint64_t		 ended_us;
 	struct chela_timer	*timer;		/* the whole run */
 	struct chela_timer	*flush;		/* the next delta */
 	bool			 flush_is_set;

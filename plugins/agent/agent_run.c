@@ -174,6 +174,7 @@ run_begin(struct run *run)
 	run->step = STEP_USER;
 	run->state = CHELA_RUN_RUNNING;
 	run->started_ms = agent.host->wall_ms();
+	run->started_us = agent.host->now_us();
 	run->timer = agent.host->timer_new(agent.ctx, timed_out, run);
 	if (run->timer == NULL ||
 	    agent.host->timer_set(run->timer, run->timeout_us) < 0) {
@@ -543,6 +544,7 @@ end_followers(struct run *run)
 		set_text(&other->abort_reason, run->abort_reason);
 		other->error_kind = run->error_kind;
 		other->started_ms = run->started_ms;
+		other->started_us = run->started_us;
 		other->state = run->state;
 		memcpy(other->session_id, run->session_id,
 		    sizeof other->session_id);

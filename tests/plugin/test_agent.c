@@ -321,6 +321,27 @@ a_clock_that_is_set_repeats_no_run(void)
 	end(f);
 }
 
+/* AB-118: how long a run took is no matter of the wall clock. */
+static void
+a_clock_that_is_set_makes_no_run_shorter(void)
+{
+	struct fake	*f = begin("{}");
+	struct fake_req	*rq;
+
+	rq = fake_send(f, NULL, "agent", "{\"message\":\"hi\","
+	    "\"idempotencyKey\":\"long\"}");
+	CU_ASSERT_FATAL(fakemodel_wait(f, 0));
+	fake_clock_set(f, WALL - UINT64_C(86400000));
+	fake_advance(f, 5000000);
+	fakemodel_say(0, "done");
+	fakemodel_end(0, CHELA_MODEL_OK, NULL);
+	fake_settle(f);
+	CU_ASSERT_EQUAL(fake_int(fake_reply(rq),
+	    "result.result.meta.durationMs"), 5000);
+	fake_req_free(rq);
+	end(f);
+}
+
 static void
 one_session_has_one_run(void)
 {
@@ -604,6 +625,7 @@ static const struct cu_case cases[] = {
 	CU_CASE(abort_before_the_first_word_leaves_no_row),
 	CU_CASE(abort_after_the_last_word_is_too_late),
 	CU_CASE(a_clock_that_is_set_repeats_no_run),
+	CU_CASE(a_clock_that_is_set_makes_no_run_shorter),
 	CU_CASE(one_session_has_one_run),
 	CU_CASE(collected_messages_end_together),
 	CU_CASE(interrupt_ends_the_running_run),
