@@ -478,6 +478,7 @@ run_describe(const struct run *run, struct chela_agent_run *ret_run)
 	o.message = run->message;
 	o.accepted_at_ms = run->accepted_ms;
 	o.input = run->input;
+	o.ended_at_us = run->ended_us;
 	memcpy(ret_run, &o, size < sizeof o ? size : sizeof o);
 }
 

@@ -23,7 +23,7 @@ struct turn {
 	char			*error;		/* NULL: went well */
 	struct json_object	*params;
 	struct json_object	*files;
-	uint64_t		 ended_ms;	/* 0: runs */
+	uint64_t		 ended_us;	/* by now_us(); 0: runs */
 	bool			 is_silent;	/* leaves no rows */
 	struct turn		*next;
 };
@@ -72,11 +72,11 @@ commands_free(void)
 static void
 forget_old(void)
 {
-	uint64_t	 now = chat.host->wall_ms();
+	uint64_t	 now = chat.host->now_us();
 	struct turn	*t;
 
 	while ((t = oldest) != NULL && (n_turns > TURNS_MAX ||
-	    t->ended_ms + TURN_MS <= now)) {
+	    t->ended_us + TURN_US <= now)) {
 		oldest = t->next;
 		if (oldest == NULL)
 			youngest = &oldest;
@@ -101,7 +101,7 @@ command_state(const char *id, const char **ret_error)
 	if (p == NULL)
 		return (0);
 	t = *p;
-	if (t->ended_ms == 0)
+	if (t->ended_us == 0)
 		return (1);
 	*ret_error = t->error;
 	return (t->error != NULL ? -1 : 2);
@@ -131,7 +131,7 @@ commands_get(void)
 static void
 turn_ended(struct turn *t)
 {
-	t->ended_ms = chat.host->wall_ms();
+	t->ended_us = chat.host->now_us();
 	json_object_put(t->params);
 	json_object_put(t->files);
 	t->params = t->files = NULL;

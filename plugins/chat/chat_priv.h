@@ -24,7 +24,7 @@
 #define MESSAGE_CHARS		500000	/* chat.message.get */
 #define PENDING_MAX		20u	/* waiting messages that are shown */
 #define TURNS_MAX		1000u	/* commands that are remembered */
-#define TURN_MS			300000u	/* how long a key means the old one */
+#define TURN_US			300000000u /* how long a key means the old one */
 #define INJECT_MAX		1048576u /* bytes of an injected message */
 
 #define ERR_BAD	 "INVALID_REQUEST"

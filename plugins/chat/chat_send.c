@@ -97,9 +97,9 @@ known(const char *id, uint64_t input, struct outcome *ret)
 	if (r == 0) {
 		if (chat.agent->state(id, &run) < 0)
 			return (false);
-		if (run.ended_at_ms == 0) {
+		if (run.ended_at_us == 0) {
 			r = 1;
-		} else if (run.ended_at_ms + TURN_MS <= chat.host->wall_ms()) {
+		} else if (run.ended_at_us + TURN_US <= chat.host->now_us()) {
 			return (false);
 		} else {
 			r = run.state == CHELA_RUN_FAILED ||

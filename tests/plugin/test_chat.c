@@ -179,6 +179,11 @@ a_turn_streams_and_ends(void)
 	r = send_text(f, "main", "hi", "R1");
 	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "ok");
 	json_object_put(r);
+	/* AB-118: a clock that is set forward begins nothing anew. */
+	fake_clock_set(f, WALL + UINT64_C(86400000));
+	r = send_text(f, "main", "hi", "R1");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "ok");
+	json_object_put(r);
 	end(f);
 }
 
@@ -649,6 +654,11 @@ commands_are_turns_without_a_model(void)
 	CU_ASSERT_STRING_EQUAL(fake_str(e, "message.content.0.text"),
 	    "all well");
 	fake_settle(f);
+	r = send_text(f, "main", "/status", "C1");
+	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "ok");
+	json_object_put(r);
+	/* AB-118: a clock that is set forward begins nothing anew. */
+	fake_clock_set(f, WALL + UINT64_C(86400000));
 	r = send_text(f, "main", "/status", "C1");
 	CU_ASSERT_STRING_EQUAL(fake_str(r, "result.status"), "ok");
 	json_object_put(r);

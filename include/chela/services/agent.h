@@ -81,6 +81,7 @@ struct chela_agent_run {
 	const char	*message;	/* what it answers */
 	uint64_t	 accepted_at_ms;
 	uint64_t	 input;		/* as start() was given it */
+	uint64_t	 ended_at_us;	/* by now_us(); 0: not yet */
 };
 
 /* What happened to a run. All is lent until the callback returns. */
