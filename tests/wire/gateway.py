@@ -52,8 +52,13 @@ class Gateway:
         self.log = ""
         self.ended = False	# the test itself ended it
         self.changed = threading.Condition()
+        self.reader = None
 
     def __enter__(self):
+        # Started again: what the one before had to say is all there.
+        if self.reader is not None:
+            self.reader.join(DEADLINE)
+        self.log = ""
         env = {k: v for k, v in os.environ.items()
                if not re.match(r"CHELA_(CONFIG|STATE_DIR|PASSWORD)|OPENCLAW_", k)}
         env.update({"HOME": self.dir, "CHELA_TOKEN": self.token, **self.env})
@@ -74,7 +79,8 @@ class Gateway:
             errors="replace")
         self.pid = self.proc.pid
         self.ended = False
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         m = self.logged(r"listening on wss?://\S+?:(\d+)\s")
         self.port = int(m.group(1))
         return self

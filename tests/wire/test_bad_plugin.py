@@ -264,7 +264,8 @@ with gateway() as gw:
             before = c.call("status", {})[1]["processFiles"]["open"]
             equal(call(c, "take", what="pipe", n=200), {"n": 200})
             after = c.call("status", {})[1]["processFiles"]["open"]
-            if after - before < 400:
+            # Others of the gateway's own may have been closed meanwhile.
+            if after - before < 380:
                 raise AssertionError(f"{before}, then {after}")
 
         @check("AB-094 when none is left the gateway keeps its clients, and says")
